@@ -1,0 +1,123 @@
+"""JSON bytes that two programs agree on: RFC 8785 out, strict JSON in, and the labelled digests.
+
+`rfc8785` is imported only where something is written: a service that reads never pays for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from sealpipe.errors import TrustError
+
+INT_LIMIT = 2**53 - 1
+DEPTH_LIMIT = 64
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785 (JCS) bytes. Raises ValueError for what JSON cannot carry (NaN, integers beyond 2^53)."""
+    import rfc8785
+
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, RecursionError):
+        pass
+    raise ValueError("not representable as canonical JSON")
+
+
+def strict_json(data: bytes, *, what: str = "document", depth: int = DEPTH_LIMIT) -> Any:
+    """Parse UTF-8 JSON; duplicate keys, NaN, integers beyond 2^53, lone surrogates, depth: TrustError.
+
+    Does not check that the bytes are canonical: a signature or digest over them is the caller's.
+    """
+    found: Any = None
+    try:
+        _bound_depth(data, depth)
+        found = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_int=_bounded_int,
+            parse_float=_finite,
+        )
+    except (ValueError, RecursionError):
+        raise_it = True
+    else:
+        raise_it = False
+    if raise_it:
+        raise TrustError("malformed-json", f"the {what} is not strict JSON")
+    return found
+
+
+def _bound_depth(data: bytes, limit: int) -> None:
+    # Counts brackets outside strings, so that a bomb never reaches the recursive parser.
+    level = 0
+    for token in re.finditer(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', data):
+        first = data[token.start()]
+        if first in b"[{":
+            level += 1
+            if level > limit:
+                raise ValueError("too deep")
+        elif first in b"]}":
+            level -= 1
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("duplicate key")
+    for key in found:
+        key.encode("utf-8")
+    return found
+
+
+def _no_constant(_: str) -> Any:
+    raise ValueError("not a JSON number")
+
+
+def _bounded_int(text: str) -> int:
+    if len(text) > 17 or abs(int(text)) > INT_LIMIT:
+        raise ValueError("integer out of range")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    found = float(text)
+    if found in (float("inf"), float("-inf")):
+        raise ValueError("number out of range")
+    return found
+
+
+def lp(data: bytes) -> bytes:
+    """Length-prefixed bytes: u32 big-endian length, then the bytes."""
+    return len(data).to_bytes(4, "big") + data
+
+
+def labelled(size: int, label: str, data: bytes) -> bytes:
+    """`H<size>(label, data)` of the format: BLAKE2b of `size` bytes over label, newline, data."""
+    return hashlib.blake2b(label.encode("ascii") + b"\n" + data, digest_size=size).digest()
+
+
+def plan_digest(rows: Sequence[tuple[str, str, str, str]]) -> str:
+    """Hex digest of a plan: rows of environment, service, old and new draft digest ("" for none)."""
+    ordered = sorted([list(row) for row in rows])
+    return labelled(32, "sealpipe.plan.1", canonical(ordered)).hex()
+
+
+def to_base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def from_base64url(text: str) -> bytes:
+    """Decode the one accepted spelling. Raises ValueError for padding, foreign characters or stray bits."""
+    if not _BASE64URL.fullmatch(text):
+        raise ValueError("not base64url")
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if to_base64url(data) != text:
+        raise ValueError("not the canonical base64url spelling")
+    return data

@@ -1,0 +1,1 @@
+"""The run-time side without pydantic: snapshot, cache."""

@@ -1,0 +1,1 @@
+"""Keys, sealing, signing: primitives, no policy. The only folder that names nacl."""

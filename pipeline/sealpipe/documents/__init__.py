@@ -1,0 +1,1 @@
+"""YAML text: read, edit, merge. The only folder that names yaml."""

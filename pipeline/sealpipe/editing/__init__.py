@@ -1,0 +1,1 @@
+"""Changes to the repository: repository in, repository out."""

@@ -1,0 +1,1 @@
+"""The order of the stages, one file a command family."""

@@ -1,0 +1,1 @@
+"""What publisher and reader agree on: bytes, numbered checks, fetching."""

@@ -1,0 +1,1 @@
+"""JSON Schema: compile, explain, lint. The only folder that names jsonschema_rs."""

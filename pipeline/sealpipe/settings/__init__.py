@@ -1,0 +1,1 @@
+"""The run-time side with pydantic. The only folder that names pydantic."""

@@ -1,0 +1,1 @@
+"""The line, one file and one public function a stage."""

@@ -1,0 +1,1 @@
+"""Where releases are kept: one file a store, one line in the registry."""
