@@ -7,8 +7,11 @@ equality only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
+
+from sealpipe.errors import UnsupportedError
 
 ABSENT: Final = ""
 """Expect that the key does not exist."""
@@ -46,13 +49,42 @@ Op = Put | Check | Delete
 
 
 class Limits(NamedTuple):
-    """What a store takes. `transactional`: several keys change in one write, all or nothing."""
+    """What a store takes. `transactional`: several keys change in one write, all or nothing.
+
+    A store that is not transactional takes one Put or Delete in a write. Where its `ops` is above one,
+    Checks of other keys may stand beside it and hold at the moment of the change; where `ops` is one,
+    they may not.
+    """
 
     value: int  # bytes
-    ops: int  # operations in one write
+    ops: int  # operations in one write, Checks included
     request: int  # bytes of one write, as `size` counts them
     history: int  # releases kept by collection
     transactional: bool
+
+
+KEY_LIMIT: Final = 1024
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254})*")
+
+
+def check_key(key: str) -> None:
+    """Raises UnsupportedError [bad-key] for a key that some store would refuse, rename or resolve.
+
+    Segments of `[A-Za-z0-9_.-]`, 1 to 255 long and not starting with a dot, joined by single slashes.
+    """
+    if len(key) > KEY_LIMIT or not _KEY.fullmatch(key):
+        raise UnsupportedError("bad-key", "a store key has characters, dots or slashes that stores do not share")
+
+
+def check_prefix(prefix: str) -> None:
+    """Raises UnsupportedError [bad-key] unless `prefix` is empty or a key followed by one slash.
+
+    A prefix that ends inside a name would also match the neighbours `checkout-2` of `checkout`.
+    """
+    if prefix:
+        if not prefix.endswith("/"):
+            raise UnsupportedError("bad-key", "a prefix of store keys ends with a slash")
+        check_key(prefix[:-1])
 
 
 class Store(Protocol):
@@ -67,13 +99,17 @@ class Store(Protocol):
         """The entry, or None when the key does not exist. `fresh`: never older than an acknowledged write."""
 
     def keys(self, prefix: str, *, timeout: float = 10.0) -> list[str]:
-        """All keys that start with `prefix`, sorted."""
+        """All keys that start with `prefix` ("" or ending with a slash), sorted."""
 
     def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
         """All entries whose key starts with `prefix`, in key order; not one snapshot."""
 
     def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
-        """All operations or none, one request. ConflictError: an expectation failed, nothing was written."""
+        """All operations or none, one request, in no order; a key stands in it once at most.
+
+        ConflictError: an expectation failed, nothing was written. OutcomeUnknownError: it may have been
+        applied, or may still be. Every other kind: nothing was written.
+        """
 
     def wait(self, key: str, after: str, *, timeout: float) -> bool:
         """Until the key's version may differ from `after`: a hint, True when it does. May return early."""
