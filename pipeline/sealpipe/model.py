@@ -122,7 +122,7 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """Made by `stages.plan.draft`: a draft's canonical bytes and what goes beside them in a payload."""
+    """Made by `stages.draft` from a ValidatedConfig, and by `stages.rollback` once today's schema passed."""
 
     unit: Unit
     draft: Draft
@@ -133,26 +133,82 @@ class Drafted:
     origins: Mapping[str, str] = field(repr=False)  # pointer -> file:line
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Made by `stages.heads`: a unit's current release, verified, and the store's version of its key."""
+
+    release: Release
+    version: str
+    signers: tuple[bytes, ...] = ()  # public keys whose signature on the payload counted
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Made by `stages.heads`: a head that no reader would accept. `newest` is the newest good archive."""
+
+    unit: Unit
+    version: str
+    word: str
+    what: str
+    newest: Release | None = None
+
+
 class Change(NamedTuple):
     """One path that a publish would change. Values are set for plain paths only, never for secrets."""
 
-    path: str
+    path: str  # as people write it
     kind: str  # added, changed, removed, secret-added, secret-changed, secret-removed, secret-resealed
     old: Any = None
     new: Any = None
-    where: Where | None = None
+    where: str = ""  # file:line of the new value, or of the old one where it is gone
+    pointer: str = ""
+
+
+class Guard(NamedTuple):
+    """A limit that a plan runs into; `flag` is what a person must type to pass it."""
+
+    word: str  # removed-keys, growth, vanished
+    what: str
+    flag: str
 
 
 @dataclass(frozen=True, slots=True)
 class UnitPlan:
-    """What a publish would do to one unit. `base` is the head it was compared with."""
+    """What a publish would do to one unit. `base` is what it was compared with."""
 
     unit: Unit
-    action: str  # publish, same, held, retire, refused, broken
-    base: Release | None
-    drafted: Drafted | None
-    changes: tuple[Change, ...]
-    notes: tuple[Finding, ...] = ()  # look twice, holds, guards
+    action: str  # publish, retire, resign, same, held, refused, broken
+    base: Release | Drafted | None
+    drafted: Drafted | None  # None with `resign`: the head's own draft, byte for byte
+    changes: tuple[Change, ...] = ()
+    notes: tuple[Finding, ...] = ()  # look twice, holds, what is broken
+    guards: tuple[Guard, ...] = ()  # not yet allowed
+    reason: str = ""  # of a resign: "trust", "hold-ends", "reissue", "repair"
+    successor: str = ""  # of a retire: the service's new name, where there is one
+
+    @property
+    def old_digest(self) -> str:
+        return draft_digest_of(self.base)
+
+    @property
+    def new_digest(self) -> str:
+        """Digest of the draft that would be published; "" for a tombstone."""
+        if self.action == "retire":
+            return ""
+        return self.drafted.digest if self.drafted else self.old_digest
+
+    @property
+    def writes(self) -> bool:
+        return self.action in ("publish", "retire", "resign")
+
+
+def draft_digest_of(base: Release | Drafted | None) -> str:
+    """The digest of what is published, "" where nothing is."""
+    if base is None:
+        return ""
+    if isinstance(base, Drafted):
+        return base.digest
+    return "" if base.payload.retired is not None else base.payload.draft_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +223,20 @@ class Plan:
 
     @property
     def changed(self) -> tuple[UnitPlan, ...]:
+        """Units whose content changes; a mere new signature is not among them."""
         return tuple(u for u in self.units if u.action in ("publish", "retire"))
+
+    @property
+    def writing(self) -> tuple[UnitPlan, ...]:
+        return tuple(u for u in self.units if u.writes)
+
+    @property
+    def refused(self) -> tuple[UnitPlan, ...]:
+        return tuple(u for u in self.units if u.action in ("refused", "broken"))
+
+    @property
+    def short(self) -> str:
+        return self.digest[:6]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +245,11 @@ class SignedRelease:
 
     release: Release  # checked as a reader would
     base: Release | None
-    base_version: str | None  # the store's version of the head that was read
+    base_version: str  # the store's version of the head that was read; "" where there was none
+
+    @property
+    def unit(self) -> Unit:
+        return self.release.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +273,14 @@ class Receipt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Made by `stages.publish`: a receipt per unit, and what the mirrors took."""
+    """Made by `flows.ship`: a receipt per unit, and what the mirrors took."""
 
     batch: str
     environment: str
     target: str
     receipts: tuple[Receipt, ...]
     mirrors: Mapping[str, str]  # url -> "" or why it failed
+    notes: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
