@@ -1,0 +1,1 @@
+"""sealpipe: configuration from a pull request to a running service."""

@@ -1,0 +1,184 @@
+"""The console script, and the conventions that every command keeps.
+
+A command is one file of this folder named in `registry.GROUPS`. It exports `command` (made with
+`options.command` or `options.group`), takes `opts: Common`, calls flows or editing, turns the result into
+lines with a function of `cli/render/`, and prints with `output.echo` (data, stdout) or `output.note`
+(what was done, stderr). It returns its exit code or None, and never exits, catches SealpipeError or
+prints by itself: errors are caught once, here. `--version` and `--help` import no click.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from sealpipe.version import VERSION
+
+TYPE_CHECKING = False  # type checkers know the name; importing typing would double the start
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sealpipe.errors import SealpipeError
+
+INTERRUPTED = 130
+READER_GONE = 141  # what a shell shows for a program that SIGPIPE ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code. -C changes the process's folder, as with git."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has gone (`| head`): a quiet end, as the signal would have made it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    return code
+
+
+def _run(words: list[str]) -> int:
+    from sealpipe.cli.registry import COMMANDS, help_text, take_common
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        early, rest = take_common(words)
+    except ValueError as error:
+        return _usage(str(error))
+    name = rest[0] if rest else ""
+    if name == "help" and len(rest) > 1:
+        name, rest = rest[1], [*rest[1:], "--help"]
+    if name in COMMANDS:
+        return _guarded(name, rest[1:], early)
+    if name == "--version":
+        print(f"sealpipe {VERSION}")
+    elif name in ("--help", "-h", "help"):
+        print(help_text())
+    elif name:
+        kind = "option" if name.startswith("-") else "command"
+        return _usage(f"there is no {kind} `{name}`", _did_you_mean(name, COMMANDS))
+    else:
+        print(help_text(), file=sys.stderr)
+    return 0 if name else 2
+
+
+def _usage(what: str, hint: str = "sealpipe --help") -> int:
+    print(f"error[usage]: {what}\n  hint: {hint}", file=sys.stderr)
+    return 2
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean `sealpipe {near[0]}`?" if near else "sealpipe --help"
+
+
+def _guarded(name: str, words: list[str], early: dict[str, object]) -> int:
+    """Run one command; every way it can end becomes a message and a code."""
+    import signal
+
+    from sealpipe.errors import SealpipeError
+
+    signal.signal(signal.SIGTERM, _stop)
+    folder = str(early.get("folder") or "")
+    message = ""
+    try:
+        return _invoke(name, words, early)
+    except SealpipeError as error:
+        _print_error(error, early.get("color"), folder)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing was left half done", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if not error.strerror:
+            message = _bug(error)
+        else:
+            shown = f"{error.filename}: " if error.filename else ""
+            message = f"error[system]: {shown}{error.strerror}"
+    except Exception as error:  # noqa: BLE001  # the last place where a bug can be kept from printing locals
+        message = _bug(error)
+    print(message, file=sys.stderr)
+    return 1
+
+
+def _invoke(name: str, words: list[str], early: dict[str, object]) -> int:
+    import click
+
+    from sealpipe.cli.options import enter
+    from sealpipe.cli.registry import load_command
+
+    if early.get("folder"):
+        enter(str(early["folder"]))
+    command = load_command(name)
+    try:
+        code = command.main(words, prog_name=f"sealpipe {name}", standalone_mode=False, obj=early)
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        return _usage(_click_text(error), f"{context.command_path if context else f'sealpipe {name}'} --help")
+    return code if isinstance(code, int) else 0
+
+
+def _click_text(error: Exception) -> str:
+    """Click's message, without what was typed: a value belongs to no message, and it may be a secret."""
+    import click
+
+    if isinstance(error, click.NoSuchOption):
+        near = error.possibilities
+        return "there is no such option here" + (f"; did you mean {near[0]}?" if near else "")
+    if isinstance(error, click.MissingParameter):
+        name = error.param.make_metavar(error.ctx) if error.param and error.ctx else "a parameter"
+        return f"{name} is missing"
+    if isinstance(error, click.BadParameter):
+        name = error.param.opts[0] if error.param and error.param.opts else "a parameter"
+        kind = f"; expected {error.param.type.name}" if error.param else ""
+        return f"{name} has a value it cannot have{kind}"
+    if isinstance(error, click.UsageError):
+        text = error.format_message()
+        if text.startswith("Got unexpected extra argument"):
+            return "there are more arguments than this command takes"
+        return text[:1].lower() + text[1:].rstrip(".")
+    return "the command line cannot be read"
+
+
+def _print_error(error: SealpipeError, color: object, folder: str) -> None:
+    from sealpipe.cli.output import error_lines, wants_color
+
+    for line in error_lines(error, color=wants_color(color, sys.stderr), given_folder=folder):
+        print(line, file=sys.stderr)
+
+
+def _bug(error: BaseException) -> str:
+    """Type and place in our code, and nothing else: an exception's text and locals carry values."""
+    from pathlib import Path
+
+    package = Path(__file__).resolve().parent.parent
+    place = "outside the package"
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        file = Path(code.co_filename)
+        if file.is_relative_to(package):
+            place = f"{file.relative_to(package.parent)}:{step.tb_lineno} in {code.co_name}"
+        step = step.tb_next
+    return (
+        f"error[bug]: this is a bug in sealpipe {VERSION}: {type(error).__name__} at {place}\n"
+        "  nothing of your configuration is in this message; please report it as it stands\n"
+        "  hint: https://github.com/sealpipe/sealpipe/issues"
+    )
+
+
+def _stop(number: int, _frame: object) -> None:
+    # An ordinary exit, so that folders with opened secrets are swept.
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

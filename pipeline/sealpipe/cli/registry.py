@@ -1,0 +1,135 @@
+"""What commands there are: one literal table, read by `--help`, dispatch, completion and did-you-mean.
+
+A line is a command; `module` is a file of this folder that exports `command`, imported only when it is
+run. Nothing here imports click, so `--version` and `--help` cost little more than Python itself.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as in main.py
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import click
+
+    # file of this folder, line in the help, subcommands
+    Entry = tuple[str, str, tuple[str, ...]]
+
+GROUPS: dict[str, dict[str, Entry]] = {
+    "Start": {
+        "demo": ("demo", "A tour in a temporary folder", ()),
+        "init": ("init", "A repository here (--github for its workflows)", ()),
+        "add": ("add", "A service or an environment, with what it needs", ("service", "environment")),
+    },
+    "Write": {
+        "set": ("set_", "Set a value; asks without echo where the schema says secret", ()),
+        "get": ("get", "One value", ()),
+        "unset": ("unset", "Remove a value from a layer", ()),
+        "edit": ("edit", "Open a file in your editor with its secrets readable", ()),
+        "seal": ("seal", "Seal the plaintext that stands at secret paths", ()),
+        "mv": ("mv", "Move or rename a value, secrets re-sealed", ()),
+        "adopt": ("adopt", "Write what is published into the files", ()),
+    },
+    "Look": {
+        "validate": ("validate", "Layers, schemas, secrets, signatures; no key needed", ()),
+        "render": ("render_", "The merged configuration of a service", ()),
+        "explain": ("explain", "Where a value comes from and what it is elsewhere", ()),
+        "diff": ("diff", "Between refs, environments and what is published", ()),
+    },
+    "Ship": {
+        "plan": ("plan", "What publish would change", ()),
+        "publish": ("publish", "Sign and publish", ()),
+        "rollback": ("rollback", "Publish the release before, and hold", ()),
+        "approve": ("approve", "Sign a plan that needs a second person", ()),
+        "status": ("status", "Every service in every environment; drift, holds", ()),
+        "history": ("history", "Releases of a service", ()),
+        "verify": ("verify", "Read everything back: signatures, chunks, mirrors", ()),
+    },
+    "People and keys": {
+        "keys": ("keys", "new, list, grant, revoke, renew", ("new", "list", "grant", "revoke", "renew")),
+        "trust": Entry(
+            "trust", "show, add, remove, admins, sign", ("show", "add", "remove", "admins", "sign")
+        ),
+    },
+    "Services": {
+        "connect": ("connect", "What a service needs to start: URL, trust, its own key", ()),
+        "dev": ("dev", "Start a program on the work tree, rewritten on save", ()),
+        "run": ("run", "Start a program with its published configuration", ()),
+    },
+    "Help": {
+        "doctor": ("doctor", "Keys, repository and stores, with what to do", ()),
+        "completion": ("completion", "For bash, zsh, fish", ("bash", "zsh", "fish")),
+    },
+}
+
+COMMANDS: dict[str, Entry] = {name: entry for group in GROUPS.values() for name, entry in group.items()}
+
+# Options that every command takes, before or after its name.
+COMMON_VALUES = {"-C": "folder", "--format": "format", "--color": "color"}
+COMMON_FLAGS = {
+    "-q": "quiet",
+    "--quiet": "quiet",
+    "-v": "verbose",
+    "--verbose": "verbose",
+    "-y": "yes",
+    "--yes": "yes",
+    "--dry-run": "dry_run",
+}
+
+_HEAD = """\
+Configuration from a pull request to a running service.
+
+  sealpipe demo                                    see all of it in ten seconds
+  sealpipe set dev/checkout db.pool_max 20         change a value
+  sealpipe plan && sealpipe publish dev            what would change; do it
+"""
+_FOOT = """\
+  -C DIR · --format text|json|… · -q · -v · --color auto|always|never        sealpipe COMMAND --help
+  Exit: 0 done · 1 failed · 2 usage · 3 differences · 4 invalid · 5 refused · 6 not trusted · 130 interrupted\
+"""
+
+
+def help_text() -> str:
+    """The whole of `sealpipe --help`."""
+    parts = [_HEAD]
+    for group, entries in GROUPS.items():
+        parts.append(group)
+        parts += [f"  {name:<13}{entry[1]}" for name, entry in entries.items()]
+        parts.append("")
+    return "\n".join([*parts, _FOOT])
+
+
+def load_command(name: str) -> click.Command:
+    """Import a command's file and give its click command. Raises KeyError for an unknown name."""
+    from importlib import import_module
+
+    found: click.Command = import_module(f"sealpipe.cli.{COMMANDS[name][0]}").command
+    return found
+
+
+def take_common(arguments: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+    """Split the common options that stand before a command from the rest.
+
+    Returns what was given and the arguments from the first one that is no common option. Raises
+    ValueError naming an option whose value is missing.
+    """
+    given: dict[str, object] = {}
+    at = 0
+    while at < len(arguments):
+        word = arguments[at]
+        name, equals, value = word.partition("=")
+        if word in COMMON_FLAGS:
+            given[COMMON_FLAGS[word]] = True
+        elif name in COMMON_VALUES:
+            if not equals:
+                at += 1
+                if at == len(arguments):
+                    raise ValueError(f"{name} needs a value")
+                value = arguments[at]
+            given[COMMON_VALUES[name]] = value
+        elif word.startswith("-C") and len(word) > 2:
+            given["folder"] = word[2:]
+        else:
+            break
+        at += 1
+    return given, list(arguments[at:])
