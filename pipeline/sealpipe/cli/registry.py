@@ -47,9 +47,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
     },
     "People and keys": {
         "keys": ("keys", "new, list, grant, revoke, renew", ("new", "list", "grant", "revoke", "renew")),
-        "trust": Entry(
-            "trust", "show, add, remove, admins, sign", ("show", "add", "remove", "admins", "sign")
-        ),
+        "trust": ("trust", "show, add, remove, admins, sign", ("show", "add", "remove", "admins", "sign")),
     },
     "Services": {
         "connect": ("connect", "What a service needs to start: URL, trust, its own key", ()),
