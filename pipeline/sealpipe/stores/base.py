@@ -73,7 +73,7 @@ def check_key(key: str) -> None:
     Segments of `[A-Za-z0-9_.-]`, 1 to 255 long and not starting with a dot, joined by single slashes.
     """
     if len(key) > KEY_LIMIT or not _KEY.fullmatch(key):
-        raise UnsupportedError("bad-key", "a store key has characters, dots or slashes that stores do not share")
+        raise UnsupportedError("bad-key", "a store key has characters that not every store takes")
 
 
 def check_prefix(prefix: str) -> None:
@@ -88,7 +88,7 @@ def check_prefix(prefix: str) -> None:
 
 
 class Store(Protocol):
-    """Every method raises StoreError's kinds and nothing else; `timeout` is in seconds and bounds the call."""
+    """Every method raises StoreError's kinds and nothing else; `timeout`, in seconds, bounds the call."""
 
     limits: Limits
 
