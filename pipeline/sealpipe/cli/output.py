@@ -74,14 +74,13 @@ def finding_lines(finding: Finding, *, color: bool = False, given_folder: str = 
     """A finding as people read it: `error[word]: where what`, why, the line of the file, hints."""
     style = "red" if finding.severity == "error" else "yellow"
     head = paint(f"{finding.severity}[{finding.word}]", style, color)
-    place = f" {finding.where}:" if finding.where else ""
-    path = f" {clean(finding.path)}" if finding.path else ""
+    place = f" {finding.where}" if finding.where else ""
     reach = f" (reaches {finding.reach} documents)" if finding.reach > 1 else ""
-    lines = [f"{head}:{place}{path}{reach}"] if finding.path and place else []
-    if lines:
-        lines.append(f"  {clean(finding.what)}")
+    path = clean(finding.path)
+    if place and path:
+        lines = [f"{head}:{place}  {path}{reach}", f"  {clean(finding.what)}"]
     else:
-        lines.append(f"{head}:{place}{path} {clean(finding.what)}{reach}")
+        lines = [f"{head}:{place} {path}{' ' if path else ''}{clean(finding.what)}{reach}"]
     if finding.source and finding.where and finding.where.line:
         number = f"{finding.where.line:>7}"
         lines.append(f"{number} | {clean(finding.source)}".rstrip())
