@@ -23,6 +23,7 @@ from sealpipe.errors import TrustError
 IDENTITY_PREFIX = "age-secret-key-"
 RECIPIENT_PREFIX = "age"
 SIGNING_PREFIX = "sealpipe-signing-key-"
+_SHARED_LIMIT = 256
 _SIGN_LABEL = b"sealpipe.sign.1\n"
 
 parse_public = fields.parse_public
@@ -52,10 +53,11 @@ class _Silent:
 class PrivateKey(_Silent):
     """An X25519 private key."""
 
-    __slots__ = ("_nacl", "public")
+    __slots__ = ("_nacl", "_shared", "public")
 
     def __init__(self, secret: bytes) -> None:
         self._nacl = nacl.public.PrivateKey(secret)
+        self._shared: dict[bytes, bytes] = {}
         self.public = bytes(self._nacl.public_key)
 
     @property
@@ -68,6 +70,14 @@ class PrivateKey(_Silent):
 
     def shown(self) -> str:
         return self.recipient
+
+    def shared_key(self, public: bytes) -> bytes:
+        """For this folder only: the box key with another party, kept because values share ephemeral keys."""
+        if public not in self._shared:
+            if len(self._shared) >= _SHARED_LIMIT:
+                self._shared.clear()
+            self._shared[public] = nacl.public.Box(self._nacl, nacl.public.PublicKey(public)).shared_key()
+        return self._shared[public]
 
     def to_nacl(self) -> nacl.public.PrivateKey:
         """For this folder only: its `str` prints the key."""

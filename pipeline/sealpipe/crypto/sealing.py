@@ -32,27 +32,29 @@ class Sealer:
     def __init__(self) -> None:
         self._ephemeral: dict[bytes, PrivateKey] = {}
 
-    def seal(self, value: Any, token_type: str, place: bytes, public: bytes) -> str:
+    def seal(self, value: Any, kind: str, place: bytes, public: bytes) -> str:
         """The token's text. Raises UsageError for a value that cannot be sealed as that type."""
-        plain = encode_plain(value, token_type)
+        plain = encode_plain(value, kind)
         if public not in self._ephemeral:
             self._ephemeral[public] = PrivateKey(nacl.utils.random(32))
         return str(
-            seal_with(plain, token_type, place, public, self._ephemeral[public], nacl.utils.random(16))
+            seal_with(
+                plain, kind, place, public, ephemeral=self._ephemeral[public], random=nacl.utils.random(16)
+            )
         )
 
 
 def seal_with(
-    plain: bytes, token_type: str, place: bytes, public: bytes, ephemeral: PrivateKey, random: bytes
+    plain: bytes, kind: str, place: bytes, public: bytes, *, ephemeral: PrivateKey, random: bytes
 ) -> Token:
     """The deterministic core of `Sealer.seal`: ephemeral key and random bytes are used for nothing else."""
     check_point(public)
     tag = tokens.place_tag(place)
-    header = tokens.associated_data(token_type, public, ephemeral.public, place)
+    header = tokens.associated_data(kind, public, ephemeral.public, place)
     padded = nacl.bindings.sodium_pad(plain, tokens.PAD)
     aead = nacl.secret.Aead(ephemeral.shared_key(public))
     body = aead.encrypt(padded, header, tag + random).ciphertext
-    return Token(token_type, tokens.key_id(public), ephemeral.public, tag, random, body)
+    return Token(kind, tokens.key_id(public), ephemeral.public, tag, random, body)
 
 
 def open_value(token: Token, place: bytes, private: PrivateKey) -> Any:
