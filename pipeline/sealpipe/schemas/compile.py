@@ -1,0 +1,287 @@
+"""The effective schema of a service, compiled: what decides, what is secret, what merges by key.
+
+schema = effective(workspace.schemas, "checkout", ("_all", "_payments"))
+schema.problems(values), schema.part_problems(values)      values with tokens in place
+secret_at(schema, ("db", "password"))                      frozenset({"str", "bytes"})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from sealpipe.canonical import canonical, labelled
+from sealpipe.errors import Finding, InputError, Where
+from sealpipe.model import SchemaFile
+from sealpipe.paths import Concrete, Path, Segment, to_pointer
+from sealpipe.schemas.engine import Checker, Problem, matches
+from sealpipe.schemas.references import gather, target
+from sealpipe.schemas.rewrite import partial_schema, sealed_schema
+from sealpipe.schemas.walk import Spot, Walk
+from sealpipe.tokens import looks_sealed
+
+
+@dataclass(frozen=True, eq=False)
+class Effective:
+    """A service's schema (or a shared layer's, for that layer alone). Made by `effective` only."""
+
+    service: str
+    file: str  # the service's own schema file, for messages
+    files: Mapping[str, str] = field(repr=False)  # top-level property -> schema file that it comes from
+    schema: Mapping[str, Any] = field(repr=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex of H32("sealpipe.schema.1", canonical schema). Titles and descriptions count."""
+        return labelled(32, "sealpipe.schema.1", canonical(self.schema)).hex()
+
+    @cached_property
+    def walk(self) -> Walk:
+        return Walk(self.schema)
+
+    @cached_property
+    def sealed(self) -> Mapping[str, Any]:
+        """The schema for values with tokens in place."""
+        return sealed_schema(self.schema, self.walk)
+
+    @cached_property
+    def part(self) -> Mapping[str, Any]:
+        """The same for one layer alone."""
+        made: dict[str, Any] = partial_schema(self.sealed)
+        return made
+
+    @cached_property
+    def _whole_checker(self) -> Checker:
+        return Checker(self.sealed)
+
+    @cached_property
+    def _part_checker(self) -> Checker:
+        return Checker(self.part)
+
+    def problems(self, values: Mapping[str, Any]) -> list[Problem]:
+        """Where a merged configuration does not fit. Says nothing of plaintext: see `plaintext`."""
+        return self._without_sealed(self._whole_checker.problems(values), values)
+
+    def part_problems(self, values: Mapping[str, Any]) -> list[Problem]:
+        """The same for one layer, whose nulls delete and whose rest may stand in another layer."""
+        plain = _without_deleted(values, self.walk.root)
+        return self._without_sealed(self._part_checker.problems(plain), plain)
+
+    def _without_sealed(self, problems: list[Problem], values: Any) -> list[Problem]:
+        # Rules about a secret's content that stand in an unmarked branch meet the token's text; whoever
+        # seals or opens checks the content. The token's own type is checked by the stage, by path.
+        return [
+            p for p in problems if not (self.walk.at(p.path).secret and looks_sealed(_get(values, p.path)))
+        ]
+
+    def merge_key_at(self, path: Sequence[Segment]) -> str | None:
+        """The field by which the list at `path` merges; indices and keyed elements both mean the list."""
+        found = self.walk.at(tuple(path)).annotation("x-merge-key")
+        return found if isinstance(found, str) else None
+
+    def plaintext(self, values: Mapping[str, Any]) -> Iterator[Concrete]:
+        """Paths of values that the schema calls secret, in any branch, and that are not sealed."""
+        yield from _plaintext(values, self.walk.root, ())
+
+    def locked(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Pointers that a process may not override: those the schema names, and those in `values`."""
+        named = {to_pointer(path) for path, spot in self.named() if spot.annotation("x-locked") is True}
+        named.update(to_pointer(path) for path in _locked(values, self.walk.root, ()))
+        return tuple(sorted(named))
+
+    def restart(self, path: Path) -> bool:
+        """Whether a change of `path` needs a restart: `x-restart` on it or on a map above it."""
+        return any(self.walk.at(path[:n]).annotation("x-restart") is True for n in range(1, len(path) + 1))
+
+    def named(self) -> Iterator[tuple[tuple[str, ...], Spot]]:
+        """Every path that the schema spells out, with its spot; a recursive schema's first 8 levels."""
+        yield from _named(self.walk.root, ())
+
+    def origin(self, path: Sequence[Segment]) -> str:
+        """The schema file that describes a path."""
+        return self.files.get(str(path[0]), self.file) if path else self.file
+
+
+def effective(
+    schemas: Mapping[str, SchemaFile], service: str, layers: Sequence[str], *, where: Where | None = None
+) -> Effective:
+    """The schema of `service`: its own top-level properties and those of its layers' schemas, own winning.
+
+    `service` may be a shared layer's name: then it is that layer's schema alone. `layers` are document
+    names, lowest first (`_all`, then the listed ones); one without a schema adds nothing. Raises
+    InputError: missing-schema, bad-reference, bad-schema. Does not check what lint checks.
+    """
+    own = schemas.get(service)
+    if own is None:
+        raise InputError([_missing(service, where)])
+    shared = [schemas[name] for name in layers if name in schemas and name != service]
+    merged, bad = gather(own.schema, [(file.name, file.schema) for file in shared])
+    if bad:
+        raise InputError([_bad_reference(own, shared, reference) for reference in dict.fromkeys(bad)])
+    files = {key: file.file for file in shared for key in file.schema.get("properties", {})}
+    files |= dict.fromkeys(own.schema.get("properties", {}), own.file)
+    made = Effective(service, own.file, files, merged)
+    fault = ""
+    try:
+        Checker(merged)
+        canonical(merged)
+    except ValueError as error:
+        fault = str(error)
+    if fault:
+        raise InputError([Finding("bad-schema", f"the schema cannot be used: {fault}", Where(own.file))])
+    return made
+
+
+def _missing(service: str, where: Where | None) -> Finding:
+    return Finding(
+        "missing-schema",
+        f"{service} has no schema, so nothing says what is right and what is secret",
+        where or Where(f"schemas/{service}.schema.json"),
+        hint=(f"write schemas/{service}.schema.json",),
+    )
+
+
+def _bad_reference(own: SchemaFile, shared: Sequence[SchemaFile], reference: str) -> Finding:
+    file = next((f.file for f in (own, *shared) if f'"{reference}"' in f.text), own.file)
+    return Finding(
+        "bad-reference",
+        f"`$ref` {reference} leads nowhere in this file",
+        Where(file),
+        why=("only references within a file are followed (#/$defs/NAME); nothing is fetched",),
+    )
+
+
+def secret_at(schema: Effective, path: Path) -> frozenset[str] | None:
+    """The types that a sealed value may have at `path` when any branch calls it secret; None when none does.
+
+    A path below a secret map is None: see `secret_above`.
+    """
+    return schema.walk.at(path).secret
+
+
+def secret_above(schema: Effective, path: Path) -> Path | None:
+    """The shortest proper prefix of `path` that is secret as a whole (sealed as `object` or `array`)."""
+    for depth in range(len(path)):
+        found = schema.walk.at(path[:depth]).secret
+        if found and found & {"object", "array"}:
+            return path[:depth]
+    return None
+
+
+def known_at(schema: Effective, path: Path) -> bool:
+    """Whether the schema describes `path`, in any branch."""
+    return schema.walk.at(path).known
+
+
+def plain_check(schema: Effective, path: Path, value: Any) -> list[Problem]:
+    """An opened or typed value against its own subschema; problems' paths are relative to `path`.
+
+    Rules that depend on other values (`if`, `dependentSchemas`) are not checked; of a choice, one branch
+    must fit. At an unknown path of a closed map the answer is a problem `false`.
+    """
+    expression = _expression(schema.schema, schema.schema, path, 0)
+    wrapped = {"allOf": [expression], "$defs": schema.schema.get("$defs", {})}
+    return Checker(wrapped).problems(value)
+
+
+def _expression(root: Mapping[str, Any], node: Any, path: Path, depth: int) -> Any:
+    """One schema for what stands at `path` below `node`; True when nothing is said of it."""
+    if not path or not isinstance(node, Mapping) or depth > 64:
+        return node if not path else bool(node)
+    parts: list[Any] = []
+    if "$ref" in node:
+        parts.append(_expression(root, target(root, node["$ref"]), path, depth + 1))
+    parts += [_expression(root, inner, path, depth + 1) for inner in node.get("allOf", ())]
+    for keyword in ("anyOf", "oneOf"):
+        if keyword in node:
+            parts.append({"anyOf": [_expression(root, inner, path, depth + 1) for inner in node[keyword]]})
+    parts += [_expression(root, inner, path[1:], depth + 1) for inner in _children(node, path[0])]
+    said = [part for part in parts if part is not True]
+    return True if not said else said[0] if len(said) == 1 else {"allOf": said}
+
+
+def _children(node: Mapping[str, Any], segment: Segment) -> list[Any]:
+    if not isinstance(segment, str):
+        prefix = node.get("prefixItems", [])
+        if isinstance(segment, int) and segment < len(prefix):
+            return [prefix[segment]]
+        return [node["items"]] if "items" in node else []
+    found = [node["properties"][segment]] if segment in node.get("properties", {}) else []
+    found += [inner for p, inner in node.get("patternProperties", {}).items() if matches(p, segment)]
+    if not found and "additionalProperties" in node:
+        found.append(node["additionalProperties"])
+    return found
+
+
+def _plaintext(value: Any, spot: Spot, path: Concrete) -> Iterator[Concrete]:
+    if not spot.holds_secret:
+        return
+    if spot.secret is not None and _refused(value, spot.secret):
+        yield path
+        return
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _plaintext(inner, spot.step(key), (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _plaintext(inner, spot.step(index), (*path, index))
+
+
+def _refused(value: Any, secret: frozenset[str]) -> bool:
+    """Whether `value` is plaintext where a sealed value belongs; of a map, only where maps are sealed."""
+    if value is None or looks_sealed(value):
+        return False
+    if isinstance(value, Mapping):
+        return "object" in secret
+    if isinstance(value, list):
+        return "array" in secret
+    return True
+
+
+def _locked(value: Any, spot: Spot, path: Concrete) -> Iterator[Concrete]:
+    if spot.annotation("x-locked") is True:
+        yield path
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _locked(inner, spot.step(key), (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _locked(inner, spot.step(index), (*path, index))
+
+
+def _named(spot: Spot, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Spot]]:
+    if len(path) == 8:
+        return
+    for key in spot.names():
+        inner = spot.step(key)
+        yield (*path, key), inner
+        yield from _named(inner, (*path, key))
+
+
+def _without_deleted(value: Any, spot: Spot) -> Any:
+    """`value` without the `$delete` elements of keyed lists; the same object where there are none."""
+    if isinstance(value, Mapping):
+        made = {key: _without_deleted(inner, spot.step(key)) for key, inner in value.items()}
+        return made if any(made[key] is not value[key] for key in made) else value
+    if not isinstance(value, list):
+        return value
+    kept = [_without_deleted(inner, spot.step(index)) for index, inner in enumerate(value)]
+    if spot.annotation("x-merge-key") is not None:
+        kept = [inner for inner in kept if not (isinstance(inner, Mapping) and "$delete" in inner)]
+    return (
+        kept
+        if len(kept) != len(value) or any(a is not b for a, b in zip(kept, value, strict=True))
+        else value
+    )
+
+
+def _get(values: Any, path: Concrete) -> Any:
+    node = values
+    for step in path:
+        try:
+            node = node[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return node
