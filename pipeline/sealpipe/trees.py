@@ -1,0 +1,286 @@
+"""The only file reads of the pipeline: a working copy or a commit, seen the same way.
+
+Both refuse symlinks (git keeps only the name a link points to, so the two would read different things),
+whatever is not a plain file, and files over the limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import subprocess
+import weakref
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import IO, NamedTuple, Protocol
+
+from sealpipe import git
+from sealpipe.errors import Finding, InputError, SealpipeError, UsageError, Where
+from sealpipe.git import Head
+
+PROJECT_FILE = "sealpipe.yaml"
+FILE_LIMIT = 1024 * 1024
+CONTENT = (PROJECT_FILE, "trust", "schemas", "environments")
+"""What the pipeline reads; the rest of a repository is not its business."""
+
+
+class Tree(Protocol):
+    """Files by path, relative to the repository's root, with forward slashes."""
+
+    @property
+    def label(self) -> str:
+        """What people call it: a folder, or `commit 9c1f2aa`."""
+
+    @property
+    def root(self) -> str:
+        """The repository's folder, absolute."""
+
+    @property
+    def commit(self) -> Head:
+        """Where in the history it is; `dirty` when its content is not that commit's."""
+
+    def read(self, path: str) -> bytes | None:
+        """The content, or None when nothing has that name. Raises InputError for what is no plain file."""
+
+    def list(self, folder: str) -> list[str]:
+        """Names in a folder, sorted; a folder's own name ends with `/`. Empty when there is none."""
+
+
+def find_root(start: str | os.PathLike[str]) -> str:
+    """The nearest folder, from `start` upwards, with a sealpipe.yaml. Raises UsageError[no-repository]."""
+    here = Path(start).resolve()
+    for folder in (here, *here.parents):
+        if (folder / PROJECT_FILE).is_file():
+            return str(folder)
+    raise UsageError(
+        "no-repository",
+        f"there is no {PROJECT_FILE} here or in any folder above",
+        hint=["sealpipe init"],
+    )
+
+
+def _refused(word: str, path: str, what: str, *hint: str) -> InputError:
+    return InputError([Finding(word, what, Where(path), hint=hint)])
+
+
+def _check_path(path: str) -> str:
+    parts = path.split("/")
+    if not {"", ".", ".."}.isdisjoint(parts) or re.search(r"[\x00-\x1f\\]", path):
+        raise _refused("bad-path", path, "this is not a path inside the repository")
+    return path
+
+
+def _too_large(path: str) -> InputError:
+    what = f"the file is larger than {FILE_LIMIT // 1024} KiB"
+    return _refused("too-large", path, what, "split it into layers")
+
+
+def _symlink(path: str) -> InputError:
+    return _refused("symlink", path, "a symbolic link is not read", "put a copy of the file in its place")
+
+
+def _no_file(path: str) -> InputError:
+    return _refused("not-a-file", path, "this is not a plain file", "remove it, or put a file in its place")
+
+
+def _is_content(name: str) -> bool:
+    return name.endswith((".yaml", ".json")) and not name.endswith(".local.yaml")
+
+
+class WorkTree:
+    """The files as they lie in a folder, whether committed or not."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = str(Path(root).resolve())
+        self.label = self.root
+        self._plain_folders: set[str] = {""}
+
+    @cached_property
+    def commit(self) -> Head:
+        """HEAD. Configuration that git ignores makes it dirty too: no commit has it."""
+        head = git.head(self.root)
+        if head.commit and not head.dirty:
+            hidden = git.ignored_files(self.root, CONTENT)
+            return head._replace(dirty=any(_is_content(name) for name in hidden))
+        return head
+
+    def read(self, path: str) -> bytes | None:
+        folder, _, _ = _check_path(path).rpartition("/")
+        if not self._enter(folder):
+            return None
+        try:
+            # O_NONBLOCK: opening a pipe must not wait for somebody to write into it.
+            descriptor = os.open(
+                os.path.join(self.root, path),  # noqa: PTH118 - a Path for each of 10,000 files shows
+                os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+            )
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            problem = error
+        else:
+            return _read_plain(descriptor, path)
+        raise self._why_not(path, problem)
+
+    def _why_not(self, path: str, problem: OSError) -> InputError:
+        full = Path(self.root, path)
+        if full.is_symlink():
+            return _symlink(path)
+        if full.exists() and not full.is_file():
+            return _no_file(path)
+        what = f"the file cannot be read: {problem.strerror}"
+        return _refused("unreadable-file", path, what, f"ls -l {path}")
+
+    def list(self, folder: str) -> list[str]:
+        if folder and not self._enter(_check_path(folder)):
+            return []
+        with os.scandir(os.path.join(self.root, folder)) as entries:  # noqa: PTH118
+            return sorted(e.name + "/" if e.is_dir(follow_symlinks=False) else e.name for e in entries)
+
+    def _enter(self, folder: str) -> bool:
+        """Whether the folder exists; each part must be a folder itself, not a link to one."""
+        if folder in self._plain_folders:
+            return True
+        above, _, _ = folder.rpartition("/")
+        if not self._enter(above):
+            return False
+        try:
+            mode = os.lstat(os.path.join(self.root, folder)).st_mode  # noqa: PTH118
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if stat.S_ISLNK(mode):
+            raise _symlink(folder)
+        if not stat.S_ISDIR(mode):
+            return False
+        self._plain_folders.add(folder)
+        return True
+
+
+def _read_plain(descriptor: int, path: str) -> bytes:
+    with open(descriptor, "rb", buffering=0) as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _no_file(path)
+        if found.st_size > FILE_LIMIT:
+            raise _too_large(path)
+        parts = []
+        left = FILE_LIMIT + 1
+        while left and (part := file.read(left)):
+            parts.append(part)
+            left -= len(part)
+    if not left:
+        raise _too_large(path)
+    return b"".join(parts)
+
+
+class _Entry(NamedTuple):
+    mode: str
+    name: str  # of the object
+
+
+class CommitTree:
+    """The files as a commit has them. One `git cat-file --batch` serves all reads."""
+
+    def __init__(self, root: str | os.PathLike[str], ref: str) -> None:
+        """Raises UsageError[unknown-commit] for a ref that this clone does not have."""
+        self.root = str(Path(root).resolve())
+        found = git.resolve(self.root, ref)
+        if found is None:
+            raise UsageError("unknown-commit", f"git does not know `{ref}` here", hint=["git fetch --all"])
+        tree = git.run(["rev-parse", f"{found}^{{tree}}"], cwd=self.root).decode().strip()
+        self.commit = Head(found, tree)
+        self.label = f"commit {found[:7]}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @cached_property
+    def _entries(self) -> dict[str, _Entry]:
+        # Paths are relative to our folder, which need not be the root of the repository.
+        args = ["ls-tree", "-r", "-z", self.commit.commit, "--", *CONTENT]
+        entries = {}
+        for line in git.run(args, cwd=self.root).split(b"\0"):
+            if line:
+                described, _, path = line.partition(b"\t")
+                mode, _, name = described.decode("ascii").split(" ")
+                entries[os.fsdecode(path)] = _Entry(mode, name)
+        return entries
+
+    @cached_property
+    def _folders(self) -> dict[str, set[str]]:
+        folders: dict[str, set[str]] = {}
+        for path in self._entries:
+            parts = path.split("/")
+            for depth, name in enumerate(parts):
+                mark = "" if depth == len(parts) - 1 else "/"
+                folders.setdefault("/".join(parts[:depth]), set()).add(name + mark)
+        return folders
+
+    def read(self, path: str) -> bytes | None:
+        entry = self._entries.get(_check_path(path))
+        if entry is None:
+            self._check_parents(path)
+            return None
+        if entry.mode == "120000":
+            raise _symlink(path)
+        if not entry.mode.startswith("100"):
+            raise _no_file(path)
+        return self._blob(entry.name, path)
+
+    def _check_parents(self, path: str) -> None:
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            above = self._entries.get("/".join(parts[:depth]))
+            if above is not None and above.mode == "120000":
+                raise _symlink("/".join(parts[:depth]))
+
+    def list(self, folder: str) -> list[str]:
+        if folder:
+            entry = self._entries.get(_check_path(folder))
+            if entry is not None and entry.mode == "120000":
+                raise _symlink(folder)
+        return sorted(self._folders.get(folder, ()))
+
+    def _blob(self, name: str, path: str) -> bytes:
+        into, out = self._pipes()
+        header = b""
+        with contextlib.suppress(OSError):
+            into.write(name.encode("ascii") + b"\n")
+            into.flush()
+            header = out.readline()
+        parts = header.split()
+        if len(parts) != 3 or parts[1] != b"blob":
+            raise SealpipeError("git", f"git could not read {path} of {self.label}", hint=["git fsck"])
+        size = int(parts[2])
+        data = out.read(size + 1)[:size]
+        if size > FILE_LIMIT:
+            raise _too_large(path)
+        return data
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        if self._process is None:
+            self._process = git.start(["cat-file", "--batch"], cwd=self.root)
+            weakref.finalize(self, _end, self._process)
+        process = self._process
+        if process.stdin is None or process.stdout is None:
+            raise SealpipeError("git", "git cat-file has no pipes")
+        return process.stdin, process.stdout
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+    process.wait()
+
+
+def walk(tree: Tree, folder: str) -> Iterator[str]:
+    """Every path below a folder, files only, in order."""
+    for name in tree.list(folder):
+        path = f"{folder}/{name}" if folder else name
+        if name.endswith("/"):
+            yield from walk(tree, path[:-1])
+        else:
+            yield path
