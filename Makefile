@@ -1,0 +1,72 @@
+# make demo    the tour: seal, publish, load, roll back, tamper (no server, no account)
+# make test    every test
+# make check   formatting, lint, types, import contracts, limits
+# make bench   start-up and load times, as ratios of one run
+# make example the example repository at top level made anew, with new keys
+# make lock    requirements/*.txt anew
+#
+# Needs Python >= 3.11 with venv, git and make; everything else is installed into .venv at locked versions.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+PYTEST_ARGS ?=
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: demo test check bench example lock format clean
+
+demo: $(VENV)/.runtime
+	$(BIN)/sealpipe demo $(DEMO_ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/zizmor --offline --persona auditor --no-progress --quiet .github pipeline/sealpipe/github/templates
+	$(BIN)/pytest tests/test_limits.py tests/test_architecture.py tests/docs
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.bench
+	$(BIN)/python bench/run.py --python $(VENV)/bench/bin/python
+
+example: $(VENV)/.runtime
+	$(BIN)/python scripts/make_example.py
+
+lock: $(VENV)/.dev
+	scripts/lock --upgrade
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.11 with venv found (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The build back end comes from the lock, so that nothing is fetched without a hash.
+$(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	$(PIP) -r requirements/runtime.txt -r requirements/build.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	$(PIP) -r requirements/dev.txt
+	@touch $@
+
+# Start-up is measured on an installed wheel: an editable install reads one more .pth at each start.
+$(VENV)/.bench: $(shell find pipeline -name '*.py') $(VENV)/.runtime
+	rm -rf $(VENV)/bench $(VENV)/wheel
+	$(PYTHON) -m venv $(VENV)/bench
+	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	$(BIN)/python -m hatchling build --target wheel --directory $(VENV)/wheel
+	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(VENV)/wheel/*.whl
+	@touch $@
