@@ -17,6 +17,10 @@ from sealpipe.errors import TrustError
 INT_LIMIT = 2**53 - 1
 DEPTH_LIMIT = 64
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def canonical(value: Any) -> bytes:
@@ -30,12 +34,17 @@ def canonical(value: Any) -> bytes:
     raise ValueError("not representable as canonical JSON")
 
 
-def strict_json(data: bytes, *, what: str = "document", depth: int = DEPTH_LIMIT) -> Any:
-    """Parse UTF-8 JSON; duplicate keys, NaN, integers beyond 2^53, lone surrogates, depth: TrustError.
+def strict_json(
+    data: bytes, *, what: str = "document", word: str = "malformed-json", depth: int = DEPTH_LIMIT
+) -> Any:
+    """Parse UTF-8 JSON. TrustError [word] for all that two parsers might read differently.
 
-    Does not check that the bytes are canonical: a signature or digest over them is the caller's.
+    That is: duplicate keys, NaN, integers beyond 2^53, numbers that overflow, lone surrogates, more than
+    `depth` levels. Does not check that the bytes are canonical: a signature or digest over them is the
+    caller's.
     """
     found: Any = None
+    refused = False
     try:
         _bound_depth(data, depth)
         found = json.loads(
@@ -45,34 +54,43 @@ def strict_json(data: bytes, *, what: str = "document", depth: int = DEPTH_LIMIT
             parse_int=_bounded_int,
             parse_float=_finite,
         )
+        if _SURROGATE.search(data):
+            _refuse_lone_surrogates(found)
     except (ValueError, RecursionError):
-        raise_it = True
-    else:
-        raise_it = False
-    if raise_it:
-        raise TrustError("malformed-json", f"the {what} is not strict JSON")
+        refused = True
+    if refused:
+        raise TrustError(word, f"the {what} is not strict JSON")
     return found
 
 
 def _bound_depth(data: bytes, limit: int) -> None:
-    # Counts brackets outside strings, so that a bomb never reaches the recursive parser.
-    level = 0
-    for token in re.finditer(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', data):
-        first = data[token.start()]
-        if first in b"[{":
-            level += 1
-            if level > limit:
-                raise ValueError("too deep")
-        elif first in b"]}":
-            level -= 1
+    # A bomb must not reach the recursive parser. Each pass takes away the innermost level, in C.
+    brackets = _STRING.sub(b"", data).translate(_ONE_KIND, _NO_BRACKET)
+    for _ in range(limit):
+        if not brackets:
+            return
+        brackets = brackets.replace(b"[]", b"")
+    if brackets:
+        raise ValueError("too deep, or brackets that do not pair")
+
+
+def _refuse_lone_surrogates(node: Any) -> None:
+    # Only after an escape of that range was seen; Python's parser takes half a pair as a character.
+    if isinstance(node, str):
+        node.encode("utf-8")
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            key.encode("utf-8")
+            _refuse_lone_surrogates(value)
+    elif isinstance(node, list):
+        for value in node:
+            _refuse_lone_surrogates(value)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("duplicate key")
-    for key in found:
-        key.encode("utf-8")
     return found
 
 

@@ -11,7 +11,6 @@ A symbolic link below the folder is never followed: it could make a publisher wr
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import secrets
@@ -33,6 +32,7 @@ from sealpipe.errors import (
     UnsupportedError,
     UsageError,
 )
+from sealpipe.files import locked, sync_folder
 from sealpipe.stores.base import ABSENT, Check, Delete, Entry, Limits, Op, Put, check_key, check_prefix
 
 VALUE_LIMIT = 4 * 1024 * 1024
@@ -120,7 +120,7 @@ class FileStore:
                     return
                 raise _conflict(ops[0].key)
             try:
-                with _locked(root, timeout):
+                with _locked(self._folder, timeout):
                     self._apply(root, ops, changes)
             finally:
                 os.close(root)
@@ -285,34 +285,21 @@ def _make_folder(folder: Path) -> None:
         folder = folder.parent
     for new in reversed(missing):
         new.mkdir(exist_ok=True)
-        _sync_path(new.parent)
-
-
-def _sync_path(folder: Path) -> None:
-    descriptor = os.open(folder, _FOLDER)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(new.parent)
 
 
 @contextmanager
-def _locked(root: int, timeout: float) -> Iterator[None]:
-    deadline = time.monotonic() + timeout
-    lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=root)
+def _locked(folder: Path, timeout: float) -> Iterator[None]:
+    late = False
     try:
-        while True:
-            with suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            if time.monotonic() >= deadline:
-                raise UnavailableError(
-                    "store-locked", f"another process has held the store's lock for {timeout:g} s"
-                )
-            time.sleep(0.005)
-        yield
-    finally:
-        os.close(lock)
+        with locked(folder / _LOCK, timeout=timeout):
+            yield
+    except TimeoutError:
+        late = True
+    if late:
+        raise UnavailableError(
+            "store-locked", f"{folder}: another process has held the store's lock for {timeout:g} s"
+        )
 
 
 def _sweep(root: int) -> None:
@@ -390,8 +377,8 @@ def _sync_change(folder: int) -> None:
     failed = False
     try:
         os.fsync(folder)
-    except OSError:
-        failed = True
+    except OSError as error:
+        failed = error.errno not in (errno.EINVAL, errno.ENOTSUP)  # filesystems that sync no folders
     if failed:
         raise OutcomeUnknownError(
             "outcome-unknown", "the change was made and may be lost if this machine loses power now"
