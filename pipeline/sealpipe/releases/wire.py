@@ -1,4 +1,4 @@
-"""Bytes of a release, a fence and a locator, to and fro. Pure: no signature is checked here.
+"""Bytes of a release, a state and a locator, to and fro. Pure: no signature is checked here.
 
 `encode_release` is the exact inverse of `split_release` and of what `check` reads with a `Cursor`. The
 JSON inside is in `payloads` and `drafts`, whose makers are offered here too.
@@ -93,19 +93,28 @@ class Locator(NamedTuple):
 # ---- out
 
 
-def encode_release(frames: Frames) -> bytes:
+def encode_release(  # noqa: PLR0917 - the order of the bytes
+    project: str,
+    chain: RootChain,
+    trust_body: bytes,
+    trust_signatures: Pairs,
+    payload: bytes,
+    payload_signatures: Pairs,
+    draft: bytes,
+    approvals: Pairs = (),
+) -> bytes:
     """The bytes of a release. Raises ValueError for what no reader would take apart again."""
-    if len(frames.trust.body) > BODY_LIMIT:
+    if len(trust_body) > BODY_LIMIT:
         raise ValueError("the trust document is larger than 64 KiB")
     data = b"".join(
         [
             MAGIC,
-            bytes.fromhex(frames.project),
-            _chain_bytes(frames.chain),
-            _block_bytes(frames.trust),
-            _block_bytes(frames.payload),
-            lp(frames.draft),
-            _pairs_bytes(frames.approvals, least=0),
+            bytes.fromhex(project),
+            _chain_bytes(chain),
+            _block_bytes(trust_signatures, trust_body),
+            _block_bytes(payload_signatures, payload),
+            lp(draft),
+            _pairs_bytes(approvals, least=0),
         ]
     )
     if len(data) > RELEASE_LIMIT:
@@ -130,8 +139,8 @@ def _good_root(root: Root) -> bool:
     return 1 <= root.need <= len(keys) <= SIGNATURE_LIMIT and list(keys) == sorted(set(keys))
 
 
-def _block_bytes(block: Block) -> bytes:
-    return _pairs_bytes(block.signatures) + lp(block.body)
+def _block_bytes(signatures: Pairs, body: bytes) -> bytes:
+    return _pairs_bytes(signatures) + lp(body)
 
 
 def _pairs_bytes(pairs: Pairs, *, least: int = 1) -> bytes:
@@ -233,7 +242,7 @@ def approval_body(project: str, unit: Unit, digest: str) -> bytes:
 
 def encode_state(signatures: Pairs, body: bytes) -> bytes:
     """The bytes under the `state` key. Raises ValueError without a signature."""
-    return STATE_MAGIC + _block_bytes(Block(signatures, body))
+    return STATE_MAGIC + _block_bytes(signatures, body)
 
 
 def split_state(raw: bytes) -> Block:
