@@ -83,7 +83,7 @@ def _guarded(name: str, words: list[str], early: dict[str, object]) -> int:
     from sealpipe.errors import SealpipeError
 
     signal.signal(signal.SIGTERM, _stop)
-    folder = str(early.get("folder") or "")
+    folder = str(early.get("folder") or _folder_after(words))
     message = ""
     try:
         return _invoke(name, words, early)
@@ -146,6 +146,15 @@ def _click_text(error: Exception) -> str:
             return "there are more arguments than this command takes"
         return text[:1].lower() + text[1:].rstrip(".")
     return "the command line cannot be read"
+
+
+def _folder_after(words: Sequence[str]) -> str:
+    for at, word in enumerate(words):
+        if word == "--":
+            break
+        if word.startswith("-C"):
+            return word[2:] or (words[at + 1] if at + 1 < len(words) else "")
+    return ""
 
 
 def _print_error(error: SealpipeError, color: object, folder: str) -> None:

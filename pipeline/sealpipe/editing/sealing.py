@@ -1,0 +1,221 @@
+"""Sealing values into documents: one place, all plaintext of a document, or what has a stale key.
+
+Sealing needs the document's public key and nothing else. Re-sealing and opening take the private keys
+that the caller's identity opened (`opening.document_keys`), by document name.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sealpipe.crypto.sealing import Sealer, type_of
+from sealpipe.documents.edit import set_value
+from sealpipe.documents.origins import origins
+from sealpipe.documents.read import read_yaml
+from sealpipe.editing.given import Given
+from sealpipe.editing.slots import schema_of
+from sealpipe.editing.writing import FileEdit, text_edit
+from sealpipe.errors import Finding, InputError, RefusedError, TrustError, Where
+from sealpipe.model import Document, DocumentId, Workspace
+from sealpipe.opening import DocumentKeys, open_token
+from sealpipe.paths import Concrete, Path, lookup, settle, show_path, to_pointer, typed
+from sealpipe.schemas.compile import Effective, plain_check, secret_at
+from sealpipe.tokens import key_id, looks_sealed, parse_token, place
+
+
+class Resealed(NamedTuple):
+    """One value that `seal` sealed (`how` is "sealed") or sealed again for a new key ("re-sealed")."""
+
+    path: str
+    line: int
+    how: str
+
+
+class SealedDocument(NamedTuple):
+    """What sealing a document would change, and what it could not do."""
+
+    edit: FileEdit | None
+    done: tuple[Resealed, ...]
+    findings: tuple[Finding, ...]
+
+
+def public_key(workspace: Workspace, document: DocumentId) -> bytes:
+    """The key that values of a document are sealed to.
+
+    RefusedError for an environment that holds no secrets; TrustError [no-document-key] where the keyring
+    has none. That the keyring is signed and current is checked by the caller (`trusted_keyring`).
+    """
+    if workspace.project.abstract(document.environment):
+        concrete = [name for name in workspace.project.environments if not workspace.project.abstract(name)]
+        raise RefusedError(
+            "sealed-in-abstract",
+            f"{document.environment} is never published and has no keys; a secret is set where it is used",
+            hint=[f"sealpipe set {name}/{document.name} PATH" for name in concrete[:1]],
+        )
+    keyring = workspace.keyrings.get(document.environment)
+    key = keyring.keys.get(document.name) if keyring else None
+    if key is None:
+        raise TrustError(
+            "no-document-key",
+            f"the keyring of {document.environment} has no key for {document.name} yet",
+            where=Where(f"trust/{document.environment}.keyring.yaml"),
+            hint=[
+                f"an admin of {document.environment}: sealpipe add service {document.name.lstrip('_')} "
+                f"--in {document.environment}"
+            ],
+        )
+    return key.public
+
+
+def seal_at(workspace: Workspace, document: DocumentId, path: Path, given: Given, sealer: Sealer) -> str:
+    """The token of a value for its place. Raises as `public_key`, and InputError for an un-keyed list."""
+    where = place_of(document, path)
+    return sealer.seal(given.value, given.type, where, public_key(workspace, document))
+
+
+def place_of(document: DocumentId, path: Path) -> bytes:
+    """The bytes a sealed value at `path` is bound to. InputError where nothing can be sealed."""
+    try:
+        return place(document.environment, document.name, path)
+    except ValueError:
+        pass
+    raise InputError([_no_place(document, path)])
+
+
+def _no_place(document: DocumentId, path: Sequence[Any]) -> Finding:
+    return Finding(
+        "secret-in-list",
+        "an element of a list without `x-merge-key` has no place of its own to be sealed for",
+        Where(f"environments/{document}.yaml"),
+        show_path(path),
+        why=("its index would change with every element before it",),
+        hint=("mark the whole list as secret in the schema, or give the list an x-merge-key",),
+    )
+
+
+def merge_keys_of(schema: Effective, values: Any, path: Concrete = ()) -> dict[str, str]:
+    """Pointer of each list in `values` that merges by key -> its field; what `paths.typed` asks for."""
+    found: dict[str, str] = {}
+    if isinstance(values, Mapping):
+        for key, inner in values.items():
+            found |= merge_keys_of(schema, inner, (*path, key))
+    elif isinstance(values, list):
+        field = schema.merge_key_at(path)
+        if field is not None:
+            found[to_pointer(path)] = field
+        for index, inner in enumerate(values):
+            found |= merge_keys_of(schema, inner, (*path, index))
+    return found
+
+
+def sealed_paths(values: Any, path: Concrete = ()) -> list[Concrete]:
+    """Where in a document sealed values stand."""
+    if looks_sealed(values):
+        return [path]
+    if isinstance(values, Mapping):
+        return [found for key, inner in values.items() for found in sealed_paths(inner, (*path, key))]
+    if isinstance(values, list):
+        return [found for at, inner in enumerate(values) for found in sealed_paths(inner, (*path, at))]
+    return []
+
+
+def seal_document(
+    workspace: Workspace, document: Document, sealer: Sealer, keys: DocumentKeys | None
+) -> SealedDocument:
+    """Seal what stands in plain at secret paths; with `keys`, re-seal what has an older key of the document.
+
+    A value that breaks its own schema, or stands where nothing can be sealed, becomes a finding.
+    """
+    schema = schema_of(workspace, document.id)
+    merge_keys = merge_keys_of(schema, document.values)
+    text, done, findings = document.text, [], []
+    for concrete in schema.plaintext(document.values):
+        path = typed(document.values, concrete, merge_keys)
+        if path is None:
+            findings.append(_no_place(document.id, concrete))
+            continue
+        given = as_given(schema, path, lookup(document.values, concrete))
+        bad = _bad_value(schema, document, path, given)
+        if given is None or bad is not None:
+            findings.append(bad or _no_place(document.id, path))
+            continue
+        text = set_value(text, path, seal_at(workspace, document.id, path, given, sealer), file=document.file)
+        done.append((path, "sealed"))
+    for path, given in _stale(workspace, document, merge_keys, keys, findings):
+        text = set_value(text, path, seal_at(workspace, document.id, path, given, sealer), file=document.file)
+        done.append((path, "re-sealed"))
+    if not done:
+        return SealedDocument(None, (), tuple(findings))
+    lines = tuple(Resealed(show_path(path), line_of(text, path, document.file), how) for path, how in done)
+    return SealedDocument(text_edit(document.file, document.text, text), lines, tuple(findings))
+
+
+def as_given(schema: Effective, path: Path, value: Any) -> Given | None:
+    """A plain value of a document under the type that it would be sealed as; None when none fits."""
+    allowed = secret_at(schema, path) or frozenset()
+    kind = type_of(value)
+    if kind in allowed:
+        return Given(value, str(kind))
+    if kind == "int" and "float" in allowed:
+        return Given(float(value), "float")
+    if kind == "str" and "bytes" in allowed:
+        try:
+            return Given(base64.b64decode(value, validate=True), "bytes")
+        except ValueError:
+            return None
+    return None
+
+
+def _bad_value(schema: Effective, document: Document, path: Path, given: Given | None) -> Finding | None:
+    allowed = ", ".join(sorted(secret_at(schema, path) or ()))
+    concrete = settle(document.values, path) or ()
+    where = origins(document.text, file=document.file).where(concrete)
+    if given is None:
+        what = f"the value is not of the type that the schema wants here: {allowed} (value not shown)"
+        return Finding("wrong-type", what, where, show_path(path), hint=(f"sealpipe edit {document.id}",))
+    value = base64.b64encode(given.value).decode() if given.type == "bytes" else given.value
+    if not plain_check(schema, path, value):
+        return None
+    what = "the value breaks its schema and was not sealed (value not shown)"
+    return Finding(
+        "not-allowed", what, where, show_path(path), hint=(f"sealpipe set {document.id} {show_path(path)}",)
+    )
+
+
+def _stale(
+    workspace: Workspace,
+    document: Document,
+    merge_keys: Mapping[str, str],
+    keys: DocumentKeys | None,
+    findings: list[Finding],
+) -> list[tuple[Path, Given]]:
+    mine = (keys or {}).get(document.id.name, ())
+    if not mine:
+        return []
+    current = key_id(public_key(workspace, document.id))
+    found = []
+    for concrete in sealed_paths(document.values):
+        path = typed(document.values, concrete, merge_keys)
+        token = lookup(document.values, concrete)
+        try:
+            if path is None or parse_token(token).key_id == current:
+                continue
+            value = open_token(token, place_of(document.id, path), mine)
+            found.append((path, Given(value, parse_token(token).type)))
+        except TrustError as error:
+            findings.append(error.finding._replace(path=show_path(concrete), where=Where(document.file)))
+    return found
+
+
+def present_at(values: Mapping[str, Any], path: Path) -> Any:
+    """What a document sets at a path; None where it sets nothing."""
+    concrete = settle(values, path)
+    return None if concrete is None else lookup(values, concrete)
+
+
+def line_of(text: str, path: Path, file: str) -> int:
+    """The line of a path's key in a document's text; 0 where it is not."""
+    concrete = settle(read_yaml(text, file=file), path)
+    return 0 if concrete is None else origins(text, file=file).line_number(concrete)

@@ -1,0 +1,127 @@
+"""One value of a document: set or removed. Returns what would be written; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sealpipe.crypto.sealing import Sealer
+from sealpipe.documents import edit
+from sealpipe.editing.given import Given, infer_schema, problems
+from sealpipe.editing.sealing import line_of, present_at, seal_at
+from sealpipe.editing.slots import Slot
+from sealpipe.editing.writing import FileEdit, text_edit
+from sealpipe.errors import Finding, InputError, UsageError
+from sealpipe.paths import Concrete, show_path
+from sealpipe.schemas.engine import Problem
+from sealpipe.schemas.explain import explain
+from sealpipe.schemas.jsontext import add_property
+from sealpipe.tokens import looks_sealed
+
+
+class ValueEdit(NamedTuple):
+    """What setting or removing a value changes. `old` and `new` hold plain values only."""
+
+    edits: tuple[FileEdit, ...]
+    kind: str  # sealed, set, same, removed, deleted (a null over an inherited value)
+    file: str
+    line: int
+    path: str
+    old: Any = None
+    new: Any = None
+    schema: str = ""  # the schema file that learned the path
+
+
+def set_value(slot: Slot, given: Given, *, secret: bool, sealer: Sealer) -> ValueEdit:
+    """Set a value, sealed where the schema says secret (or `secret` asks for it at a path it does not know).
+
+    The value is checked against its own part of the schema first: InputError. Rules that look at other
+    values are `validate`'s. Raises as `seal_at` does where the document has no key.
+    """
+    seal = slot.secret is not None or secret
+    found = problems(slot, given) if slot.known else []
+    if found:
+        raise InputError(explain_value(slot, given, found))
+    edits = [] if slot.known else [_schema_edit(slot, given, seal)]
+    document = slot.document
+    old = present_at(document.values, slot.path)
+    value = seal_at(slot.workspace, document.id, slot.path, given, sealer) if seal else given.value
+    if not seal and slot.present and type(old) is type(value) and old == value:
+        return ValueEdit((), "same", document.file, _line(document.text, slot), slot.shown, old, value)
+    text = edit.set_value(document.text, slot.path, value, file=document.file)
+    edits.append(text_edit(document.file, document.text, text))
+    return ValueEdit(
+        edits=tuple(edits),
+        kind="sealed" if seal else "set",
+        file=document.file,
+        line=_line(text, slot),
+        path=slot.shown,
+        old=None if seal or looks_sealed(old) else old,
+        new=None if seal else value,
+        schema="" if slot.known else slot.schema.file,
+    )
+
+
+def _schema_edit(slot: Slot, given: Given, seal: bool) -> FileEdit:
+    """The schema with the new path: its narrowest type, marked secret when it is one."""
+    if seal:
+        kinds = {"str": "string", "bytes": "string", "int": "integer", "float": "number", "bool": "boolean"}
+        part: dict[str, Any] = {"type": kinds.get(given.type, given.type), "writeOnly": True}
+    else:
+        part = infer_schema(given.value)
+    file = next(s for s in slot.workspace.schemas.values() if s.file == slot.schema.file)
+    return text_edit(file.file, file.text, add_property(file.text, slot.path, part, file=file.file))
+
+
+def unset_value(slot: Slot, *, null: bool) -> ValueEdit:
+    """Remove a path from the document; with `null`, write a null that deletes what a lower layer sets."""
+    document = slot.document
+    old = present_at(document.values, slot.path)
+    shown = None if looks_sealed(old) or slot.secret is not None else old
+    if null:
+        text = edit.set_value(document.text, slot.path, None, file=document.file)
+        edits = (text_edit(document.file, document.text, text),)
+        return ValueEdit(edits, "deleted", document.file, _line(text, slot), slot.shown, shown)
+    if not slot.present:
+        raise UsageError(
+            "not-set",
+            f"{document.file} does not set {slot.shown}",
+            hint=[
+                f"sealpipe explain {document.id} {slot.shown}",
+                f"sealpipe unset {document.id} {slot.shown} --null",
+            ],
+        )
+    line = _line(document.text, slot)
+    text = edit.unset(document.text, slot.path, file=document.file)
+    edits = (text_edit(document.file, document.text, text),)
+    return ValueEdit(edits, "removed", document.file, line, slot.shown, shown)
+
+
+def _line(text: str, slot: Slot) -> int:
+    return line_of(text, slot.path, slot.document.file)
+
+
+def explain_value(slot: Slot, given: Given, found: Sequence[Problem]) -> list[Finding]:
+    """What is wrong with a value that was given for a place, in words; the value is not shown."""
+    # The explanation follows paths from the top, so the value is put where it would stand.
+    concrete: Concrete = tuple(segment if isinstance(segment, str) else 0 for segment in slot.path)
+    values: Any = given.value
+    for segment in reversed(concrete):
+        values = {segment: values} if isinstance(segment, str) else [values]
+    causes = [cause for problem in found for cause in explain(_below(concrete, problem), slot.schema, values)]
+    hidden = " (value not shown)" if slot.secret is not None else ""
+    return [
+        Finding(
+            cause.word,
+            f"the value {cause.what}{hidden}",
+            path=show_path((*slot.path, *cause.path[len(concrete) :])),
+            why=(*cause.why, f"says {slot.schema.origin(slot.path)}"),
+            hint=cause.advice,
+        )
+        for cause in dict.fromkeys(causes)
+    ]
+
+
+def _below(prefix: Concrete, problem: Problem) -> Problem:
+    branches = tuple(tuple(_below(prefix, inner) for inner in branch) for branch in problem.branches)
+    return problem._replace(path=(*prefix, *problem.path), branches=branches)
