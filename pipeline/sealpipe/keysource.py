@@ -102,9 +102,7 @@ def need_identity(environ: Environ, *, known: Collection[str] = ()) -> Identity:
         raise TrustError(
             "no-key",
             "you have no key here",
-            why=[
-                "looked at SEALPIPE_KEY and SOPS_AGE_KEY (also _FILE, _CMD), and sealpipe's and sops' key files"
-            ],
+            why=["looked at SEALPIPE_KEY and SOPS_AGE_KEY (also _FILE, _CMD), and the key files of both"],
             hint=["sealpipe keys new"],
         )
     return found
