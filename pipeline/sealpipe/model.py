@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sealpipe.errors import Finding, Where
+from sealpipe.errors import Finding
 from sealpipe.keyrings import Keyring
 from sealpipe.paths import Path
 from sealpipe.project import Project
@@ -139,7 +139,6 @@ class Head:
 
     release: Release
     version: str
-    signers: tuple[bytes, ...] = ()  # public keys whose signature on the payload counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ class Change(NamedTuple):
     """One path that a publish would change. Values are set for plain paths only, never for secrets."""
 
     path: str  # as people write it
-    kind: str  # added, changed, removed, secret-added, secret-changed, secret-removed, secret-resealed
+    kind: str  # added, changed, removed, and secret-{added,changed,removed,resealed,unsealed}
     old: Any = None
     new: Any = None
     where: str = ""  # file:line of the new value, or of the old one where it is gone
@@ -193,7 +192,7 @@ class UnitPlan:
     @property
     def new_digest(self) -> str:
         """Digest of the draft that would be published; "" for a tombstone."""
-        if self.action == "retire":
+        if self.action == "retire" or (self.action == "refused" and self.drafted is None):
             return ""
         return self.drafted.digest if self.drafted else self.old_digest
 
@@ -246,6 +245,7 @@ class SignedRelease:
     release: Release  # checked as a reader would
     base: Release | None
     base_version: str  # the store's version of the head that was read; "" where there was none
+    repairs: bool = False  # what stands in the store at that version is not `base`, and no release
 
     @property
     def unit(self) -> Unit:

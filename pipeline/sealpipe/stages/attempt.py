@@ -1,0 +1,94 @@
+"""One release on its way into a store: its keys and bytes, its chunks, and the archives beside its head."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sealpipe.errors import ConflictError, MalformedError, OutcomeUnknownError, StoreError
+from sealpipe.model import SignedRelease
+from sealpipe.released import Unit
+from sealpipe.releases.keys import archive_key, chunk_key, head_key
+from sealpipe.releases.wire import head_value
+from sealpipe.stores.base import ABSENT, Put, Store
+
+
+class Attempt(NamedTuple):
+    """What a release is in a store. The same release gives the same keys and bytes every time."""
+
+    signed: SignedRelease
+    head: bytes  # the release, or the locator of its chunks
+    chunks: tuple[tuple[str, bytes], ...]  # under this attempt's own rid, never shared
+    head_key: str
+    archive_key: str
+    predecessor_key: str  # "" where the head that is replaced was no release
+
+    @property
+    def unit(self) -> Unit:
+        return self.signed.release.unit
+
+
+def attempt(signed: SignedRelease, prefix: str) -> Attempt:
+    """Pure: writes and reads nothing."""
+    release = signed.release
+    order, rid, unit = release.order, release.payload.rid, release.unit
+    head, chunks = head_value(release.raw, order, rid, release.digest)
+    named = tuple((chunk_key(prefix, unit, order, rid, i), data) for i, data in enumerate(chunks))
+    before = ""
+    if signed.base is not None and not signed.repairs:
+        before = archive_key(prefix, unit, signed.base.order, signed.base.digest)
+    own = archive_key(prefix, unit, order, release.digest)
+    return Attempt(signed, head, named, head_key(prefix, unit), own, before)
+
+
+def upload(one: Attempt, store: Store, timeout: float = 10.0) -> None:
+    """Store the chunks and read every one back, before any head says that they exist.
+
+    A chunk that is already there is our own retry's: its bytes are compared. Raises StoreError's kinds,
+    MalformedError [chunk-differs] when the store gives back other bytes.
+    """
+    for key, data in one.chunks:
+        create(store, key, data, timeout)
+    for key, data in one.chunks:
+        entry = store.get(key, fresh=True, timeout=timeout)
+        if entry is None or entry.value != data:
+            raise MalformedError("chunk-differs", f"{key} does not hold what was written to it")
+
+
+def create(store: Store, key: str, data: bytes, timeout: float = 10.0) -> None:
+    """Create a key, whatever the replies say; the caller reads it back."""
+    failure: StoreError | None = None
+    for _ in range(2):
+        try:
+            store.write([Put(key, data, ABSENT)], timeout=timeout)
+        except ConflictError:
+            return
+        except OutcomeUnknownError as error:
+            failure = error
+        else:
+            return
+        entry = store.get(key, fresh=True, timeout=timeout)
+        if entry is not None:
+            return
+    if failure is not None:
+        raise failure
+
+
+def archive_predecessor(one: Attempt, store: Store, timeout: float = 10.0) -> None:
+    """Where a head and its archive are not written at once: see to it that the base has its archive.
+
+    Its publisher may have died between the two, and after our flip nobody could make it any more.
+    """
+    if not one.predecessor_key or store.get(one.predecessor_key, fresh=True, timeout=timeout) is not None:
+        return
+    entry = store.get(one.head_key, fresh=True, timeout=timeout)
+    if entry is not None and entry.version == one.signed.base_version:
+        create(store, one.predecessor_key, entry.value, timeout)
+
+
+def archive_own(one: Attempt, store: Store, timeout: float = 10.0) -> bool:
+    """Archive what is head now. False when it failed: who publishes next makes it."""
+    try:
+        create(store, one.archive_key, one.head, timeout)
+    except StoreError:
+        return False
+    return True

@@ -1,0 +1,126 @@
+"""Old archives and orphaned chunks out of a store. Deletes only what no head and no kept archive needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sealpipe.errors import StoreError
+from sealpipe.released import Order, Unit
+from sealpipe.releases.keys import (
+    Archive,
+    Chunk,
+    archives_prefix,
+    chunks_prefix,
+    head_key,
+    parse_archive,
+    parse_chunk,
+)
+from sealpipe.stores.base import Delete, Entry, Store
+
+DAY_MS = 24 * 3600 * 1000
+
+
+class Needs(NamedTuple):
+    """What a head or archive says of itself: its order, and the attempt whose chunks it uses."""
+
+    order: Order
+    rid: str  # "" when the release stands in the value itself
+
+
+NeedsOf = Callable[[Unit, Entry], Needs | None]
+"""None for what is neither a release nor a locator of one."""
+
+
+def collect(
+    store: Store,
+    prefix: str,
+    units: Sequence[Unit],
+    *,
+    needs: NeedsOf,
+    now_ms: int,
+    keep: int | None = None,
+    age_ms: int = DAY_MS,
+    timeout: float = 10.0,
+) -> int:
+    """How many keys were deleted. Never touches a head, and nothing of a unit whose head is not readable.
+
+    The age is read from the order in a key's name, which is Unix ms or later: what looks too young is
+    kept. An archive goes before its chunks, and only chunks up to the head's order: a set above it may
+    belong to a publish that is under way.
+    """
+    count = 0
+    for unit in units:
+        head = store.get(head_key(prefix, unit), fresh=True, timeout=timeout)
+        known = needs(unit, head) if head else None
+        if known is None:
+            continue
+        kept = {(known.order, known.rid)}
+        limit = store.limits.history if keep is None else keep
+        before = now_ms - age_ms
+        count += _archives(store, prefix, unit, needs, kept, before_ms=before, limit=limit, timeout=timeout)
+        count += _chunks(store, prefix, unit, known.order, kept=kept, before_ms=before, timeout=timeout)
+    return count
+
+
+def _archives(
+    store: Store,
+    prefix: str,
+    unit: Unit,
+    needs: NeedsOf,
+    kept: set[tuple[Order, str]],
+    *,
+    before_ms: int,
+    limit: int,
+    timeout: float,
+) -> int:
+    """Deletes old archives, adds what the remaining ones need to `kept`."""
+    names = store.keys(archives_prefix(prefix, unit), timeout=timeout)
+    known = [(a, name) for name in names if (a := parse_archive(prefix, name)) is not None]
+    known.sort(key=lambda item: item[0].order, reverse=True)
+    count = 0
+    for index, (archive, name) in enumerate(known):
+        if index >= limit and archive.order.seq <= before_ms and _delete(store, name, timeout):
+            count += 1
+            continue
+        kept.add((archive.order, _rid(store, archive, name, needs, timeout)))
+    return count
+
+
+def _rid(store: Store, archive: Archive, name: str, needs: NeedsOf, timeout: float) -> str:
+    entry = store.get(name, fresh=True, timeout=timeout)
+    found = needs(archive.unit, entry) if entry else None
+    # Not readable: every chunk set of that order stays.
+    return found.rid if found is not None and found.order == archive.order else "*"
+
+
+def _chunks(
+    store: Store,
+    prefix: str,
+    unit: Unit,
+    head: Order,
+    *,
+    kept: set[tuple[Order, str]],
+    before_ms: int,
+    timeout: float,
+) -> int:
+    count = 0
+    for name in store.keys(chunks_prefix(prefix, unit), timeout=timeout):
+        chunk = parse_chunk(prefix, name)
+        if chunk is None or chunk.order > head or chunk.order.seq > before_ms or _needed(chunk, kept):
+            continue
+        count += _delete(store, name, timeout)
+    return count
+
+
+def _needed(chunk: Chunk, kept: set[tuple[Order, str]]) -> bool:
+    return (chunk.order, chunk.rid) in kept or (chunk.order, "*") in kept
+
+
+def _delete(store: Store, name: str, timeout: float) -> bool:
+    # Deleting twice, or what another collector deleted, is no failure; an unclear one is tried next time.
+    try:
+        store.write([Delete(name)], timeout=timeout)
+    except StoreError:
+        return False
+    return True
