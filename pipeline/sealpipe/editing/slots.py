@@ -124,13 +124,9 @@ def _segment(schema: Effective, above: Path, node: Any, given: Segment) -> Segme
     field_name = schema.merge_key_at(above)
     if isinstance(node, list):
         step = settle(node, (given,))
-        if (
-            step is not None
-            and field_name
-            and isinstance(node[step[0]], Mapping)
-            and field_name in node[step[0]]
-        ):
-            return Member(field_name, node[step[0]][field_name])
+        element = lookup(node, step) if step is not None else None
+        if field_name and isinstance(element, Mapping) and field_name in element:
+            return Member(field_name, element[field_name])
         if isinstance(given, str):
             raise UsageError(
                 "bad-path", f"{show_path(above)} is a list; an element is named by its index, [0]"

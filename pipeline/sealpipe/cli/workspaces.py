@@ -1,0 +1,117 @@
+"""What commands read before they do anything: the repository, the pinned trust, the person's key."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sealpipe.cli import output
+from sealpipe.cli.options import Common, Target
+from sealpipe.errors import TrustError, UsageError
+
+if TYPE_CHECKING:
+    from sealpipe.crypto.keys import Identity
+    from sealpipe.editing.writing import FileEdit
+    from sealpipe.model import DocumentId, Workspace
+    from sealpipe.opening import DocumentKeys
+    from sealpipe.trust import Pin
+
+
+def read_workspace(opts: Common, *, at: str = "") -> Workspace:
+    """The repository as values, of the work tree or of a commit; unreadable files are its findings."""
+    from sealpipe.stages.load import load
+    from sealpipe.trees import CommitTree, WorkTree
+
+    root = opts.root()
+    return load(CommitTree(root, at) if at else WorkTree(root))
+
+
+def trusted_pins(opts: Common, workspace: Workspace) -> tuple[Pin, ...]:
+    """The pins, and proof that trust.yaml and the keyrings are the ones to act on. Raises TrustError."""
+    from sealpipe.pins import need_pins
+    from sealpipe.stages.trusted import require_trusted
+
+    if workspace.trust is None:
+        require_trusted(workspace, pins=())
+        raise TrustError("no-trust", "there is no trust/trust.yaml", hint=["sealpipe init"])
+    pins = need_pins(
+        os.environ,
+        workspace.trust,
+        workspace.roots,
+        terminal=sys.stdin.isatty(),
+        say=lambda line: output.note(opts, line),
+    )
+    require_trusted(workspace, pins=pins)
+    return pins
+
+
+def my_identity(workspace: Workspace) -> Identity:
+    """The person's key; of several, the one that this project knows. TrustError [no-key]."""
+    from sealpipe.keysource import need_identity
+
+    return need_identity(os.environ, known=recipients(workspace))
+
+
+def recipients(workspace: Workspace) -> list[str]:
+    """Every reading key that the project names."""
+    keys = workspace.trust.keys.values() if workspace.trust else ()
+    return [key.read for key in keys if key.read]
+
+
+def my_keys(workspace: Workspace, environment: str) -> DocumentKeys:
+    """What the person opens in an environment. TrustError [no-key], or [no-reader] for who is none."""
+    from sealpipe.opening import document_keys
+
+    keyring = workspace.keyrings.get(environment)
+    found = document_keys(keyring, my_identity(workspace).read) if keyring else {}
+    if not found:
+        raise TrustError(
+            "no-reader",
+            f"your key opens nothing in {environment}",
+            why=["only readers of an environment can open its secrets; anybody can set one"],
+            hint=[f"sealpipe keys list {environment}"],
+        )
+    return found
+
+
+def maybe_keys(workspace: Workspace, environment: str) -> DocumentKeys:
+    """As `my_keys`; empty for who has no key, or one that opens nothing there."""
+    try:
+        return my_keys(workspace, environment)
+    except TrustError as error:
+        if error.word in ("no-key", "no-reader"):
+            return {}
+        raise
+
+
+def document_of(target: Target) -> DocumentId:
+    """The document that `ENV/SERVICE` (or `ENV/_all`) names. UsageError without the second part."""
+    from sealpipe.model import DocumentId
+
+    unit = target.unit()
+    return DocumentId(unit.environment, unit.service)
+
+
+def write(opts: Common, workspace_root: str, edits: Sequence[FileEdit]) -> None:
+    """Write edits, or under --dry-run say which files they would change."""
+    from sealpipe.editing.writing import apply
+
+    if opts.dry_run:
+        for edit in edits:
+            if edit.before != edit.after:
+                output.note(opts, f"would {'change' if edit.before is not None else 'write'}  {edit.file}")
+        return
+    apply(workspace_root, edits)
+
+
+def need_environment(workspace: Workspace, name: str) -> None:
+    """UsageError [unknown-environment] for a name that sealpipe.yaml does not have."""
+    import difflib
+
+    names = list(workspace.project.environments)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 1)
+        why = f"did you mean `{near[0]}`?" if near else f"environments here: {', '.join(names)}"
+        raise UsageError("unknown-environment", f"there is no environment `{name}`", why=[why])
