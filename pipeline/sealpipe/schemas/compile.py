@@ -19,6 +19,7 @@ from sealpipe.paths import Concrete, Path, Segment, to_pointer
 from sealpipe.schemas.engine import Checker, Problem, matches
 from sealpipe.schemas.references import gather, target
 from sealpipe.schemas.rewrite import partial_schema, sealed_schema
+from sealpipe.schemas.values import at, locked, named, plaintext, stand_in, without_deleted
 from sealpipe.schemas.walk import Spot, Walk
 from sealpipe.tokens import looks_sealed
 
@@ -61,20 +62,17 @@ class Effective:
         return Checker(self.part)
 
     def problems(self, values: Mapping[str, Any]) -> list[Problem]:
-        """Where a merged configuration does not fit. Says nothing of plaintext: see `plaintext`."""
-        return self._without_sealed(self._whole_checker.problems(values), values)
+        """Where a merged configuration does not fit. Says nothing of secrets: see `plaintext`."""
+        return self._asked(self._whole_checker, values)
 
     def part_problems(self, values: Mapping[str, Any]) -> list[Problem]:
         """The same for one layer, whose nulls delete and whose rest may stand in another layer."""
-        plain = _without_deleted(values, self.walk.root)
-        return self._without_sealed(self._part_checker.problems(plain), plain)
+        return self._asked(self._part_checker, without_deleted(values, self.walk.root))
 
-    def _without_sealed(self, problems: list[Problem], values: Any) -> list[Problem]:
-        # Rules about a secret's content that stand in an unmarked branch meet the token's text; whoever
-        # seals or opens checks the content. The token's own type is checked by the stage, by path.
-        return [
-            p for p in problems if not (self.walk.at(p.path).secret and looks_sealed(_get(values, p.path)))
-        ]
+    def _asked(self, checker: Checker, values: Mapping[str, Any]) -> list[Problem]:
+        # A token where none belongs is said by who checks tokens, and would be a wrong type here as well.
+        found = checker.problems(stand_in(values, self.walk.root))
+        return [problem for problem in found if not looks_sealed(at(values, problem.path))]
 
     def merge_key_at(self, path: Sequence[Segment]) -> str | None:
         """The field by which the list at `path` merges; indices and keyed elements both mean the list."""
@@ -83,12 +81,12 @@ class Effective:
 
     def plaintext(self, values: Mapping[str, Any]) -> Iterator[Concrete]:
         """Paths of values that the schema calls secret, in any branch, and that are not sealed."""
-        yield from _plaintext(values, self.walk.root, ())
+        yield from plaintext(values, self.walk.root)
 
     def locked(self, values: Mapping[str, Any]) -> tuple[str, ...]:
         """Pointers that a process may not override: those the schema names, and those in `values`."""
         named = {to_pointer(path) for path, spot in self.named() if spot.annotation("x-locked") is True}
-        named.update(to_pointer(path) for path in _locked(values, self.walk.root, ()))
+        named.update(to_pointer(path) for path in locked(values, self.walk.root))
         return tuple(sorted(named))
 
     def restart(self, path: Path) -> bool:
@@ -97,7 +95,7 @@ class Effective:
 
     def named(self) -> Iterator[tuple[tuple[str, ...], Spot]]:
         """Every path that the schema spells out, with its spot; a recursive schema's first 8 levels."""
-        yield from _named(self.walk.root, ())
+        yield from named(self.walk.root)
 
     def origin(self, path: Sequence[Segment]) -> str:
         """The schema file that describes a path."""
@@ -213,75 +211,3 @@ def _children(node: Mapping[str, Any], segment: Segment) -> list[Any]:
     if not found and "additionalProperties" in node:
         found.append(node["additionalProperties"])
     return found
-
-
-def _plaintext(value: Any, spot: Spot, path: Concrete) -> Iterator[Concrete]:
-    if not spot.holds_secret:
-        return
-    if spot.secret is not None and _refused(value, spot.secret):
-        yield path
-        return
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _plaintext(inner, spot.step(key), (*path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _plaintext(inner, spot.step(index), (*path, index))
-
-
-def _refused(value: Any, secret: frozenset[str]) -> bool:
-    """Whether `value` is plaintext where a sealed value belongs; of a map, only where maps are sealed."""
-    if value is None or looks_sealed(value):
-        return False
-    if isinstance(value, Mapping):
-        return "object" in secret
-    if isinstance(value, list):
-        return "array" in secret
-    return True
-
-
-def _locked(value: Any, spot: Spot, path: Concrete) -> Iterator[Concrete]:
-    if spot.annotation("x-locked") is True:
-        yield path
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _locked(inner, spot.step(key), (*path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _locked(inner, spot.step(index), (*path, index))
-
-
-def _named(spot: Spot, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Spot]]:
-    if len(path) == 8:
-        return
-    for key in spot.names():
-        inner = spot.step(key)
-        yield (*path, key), inner
-        yield from _named(inner, (*path, key))
-
-
-def _without_deleted(value: Any, spot: Spot) -> Any:
-    """`value` without the `$delete` elements of keyed lists; the same object where there are none."""
-    if isinstance(value, Mapping):
-        made = {key: _without_deleted(inner, spot.step(key)) for key, inner in value.items()}
-        return made if any(made[key] is not value[key] for key in made) else value
-    if not isinstance(value, list):
-        return value
-    kept = [_without_deleted(inner, spot.step(index)) for index, inner in enumerate(value)]
-    if spot.annotation("x-merge-key") is not None:
-        kept = [inner for inner in kept if not (isinstance(inner, Mapping) and "$delete" in inner)]
-    return (
-        kept
-        if len(kept) != len(value) or any(a is not b for a, b in zip(kept, value, strict=True))
-        else value
-    )
-
-
-def _get(values: Any, path: Concrete) -> Any:
-    node = values
-    for step in path:
-        try:
-            node = node[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return node

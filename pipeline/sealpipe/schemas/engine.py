@@ -146,16 +146,12 @@ def unsatisfiable(schema: Mapping[str, Any]) -> list[str]:
 
     Proven ones only: a pointer that is missing here is not proven satisfiable.
     """
+    import jsonschema_rs
     from jsonschema_rs import canonical
 
     try:
-        found = canonical.find_unsatisfiable(dict(schema), draft=_draft(), offline=True)
-    except Exception:  # noqa: BLE001  the prover may refuse what it does not model; that proves nothing
-        return []
-    return sorted(str(pointer) for pointer in found)
-
-
-def _draft() -> int:
-    import jsonschema_rs
-
-    return jsonschema_rs.Draft202012
+        found = canonical.find_unsatisfiable(dict(schema), draft=jsonschema_rs.Draft202012, offline=True)
+    except ValueError:
+        return []  # what the prover does not model proves nothing
+    literal = canonical.UnsatisfiableReason.Literal
+    return sorted(pointer for pointer, reason in found.items() if not isinstance(reason, literal))

@@ -32,7 +32,6 @@ _WHOLE_ONLY = frozenset(
         "unevaluatedItems",
     }
 )
-SEALED_TITLE = "sealed value"  # the title by which a rewritten secret is known again in the engine's answer
 
 
 def sealed_schema(schema: Mapping[str, Any], walk: Walk) -> dict[str, Any]:
@@ -70,7 +69,7 @@ def _seal_keyword(keyword: str, value: Any, walk: Walk) -> Any:
 def _token_schema(types: frozenset[str]) -> dict[str, Any]:
     names = "|".join(sorted(types))
     pattern = rf"^ENC\[NACL1,type:(?:{names}),data:[A-Za-z0-9_-]+\]$"
-    return {"title": SEALED_TITLE, "type": "string", "pattern": pattern}
+    return {"type": "string", "pattern": pattern}
 
 
 def partial_schema(schema: Any) -> Any:
