@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sealpipe.github.workflows import workflow_files
 from sealpipe.stages.load import load
+
+from sealpipe.github.workflows import workflow_files
 from sealpipe.trees import WorkTree
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,7 +14,7 @@ _SWITCHES = ("CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "EDITOR", "VISUAL", "PY
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--no-skips", action="store_true", help="a skipped test is a failure: everything it needs must be there"
+        "--no-skips", action="store_true", help="a skipped test fails: all it needs must be there"
     )
 
 
@@ -36,8 +36,8 @@ def clean_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
-    for name, folder in {"XDG_CONFIG_HOME": ".config", "XDG_CACHE_HOME": ".cache", "XDG_STATE_HOME": ".state"}.items():
-        monkeypatch.setenv(name, str(home / folder))
+    for kind in ("config", "cache", "state"):
+        monkeypatch.setenv(f"XDG_{kind.upper()}_HOME", str(home / f".{kind}"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Anna Example")

@@ -36,7 +36,8 @@ def product_files() -> list[Path]:
 
 
 def checked_files() -> list[Path]:
-    return [*product_files(), *sorted((ROOT / "scripts").glob("*.py")), *sorted((ROOT / "bench").glob("*.py"))]
+    beside = [file for folder in ("scripts", "bench") for file in sorted((ROOT / folder).glob("*.py"))]
+    return [*product_files(), *beside]
 
 
 def name_of(file: Path) -> str:

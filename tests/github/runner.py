@@ -129,12 +129,17 @@ def _condition(text: str, contexts: Mapping[str, Any], *, failed: bool) -> bool:
 
 
 def _run_job(
-    name: str, workflow: Mapping[str, Any], job: Mapping[str, Any], contexts: Mapping[str, Any], event: Event, folder: Path
+    name: str,
+    workflow: Mapping[str, Any],
+    job: Mapping[str, Any],
+    contexts: Mapping[str, Any],
+    event: Event,
+    folder: Path,
 ) -> Job:
     checkout = folder / "checkout"
     checkout.mkdir()
     (folder / "temp").mkdir()
-    files = {word: folder / word.lower() for word in ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STEP_SUMMARY")}
+    files = {f"GITHUB_{word}": folder / word.lower() for word in ("ENV", "OUTPUT", "PATH", "STEP_SUMMARY")}
     for file in files.values():
         file.touch()
     # A runner has its own home: no key, no pin and no git identity of whoever runs this.
@@ -163,7 +168,8 @@ def _run_job(
         added = files["GITHUB_PATH"].read_text().split()
         environ["PATH"] = os.pathsep.join([*reversed(added), environ["PATH"]])
         files["GITHUB_PATH"].write_text("")
-    return Job(evaluate(job.get("name", name), contexts), steps, files["GITHUB_STEP_SUMMARY"].read_text(), checkout)
+    summary = files["GITHUB_STEP_SUMMARY"].read_text()
+    return Job(evaluate(job.get("name", name), contexts), steps, summary, checkout)
 
 
 def _environ(part: Mapping[str, Any], contexts: Mapping[str, Any]) -> dict[str, str]:
@@ -197,7 +203,7 @@ def _action(step: Mapping[str, Any], event: Event, folder: Path, environ: dict[s
     for arguments in (
         ["init", "-q"],
         ["remote", "add", "origin", str(event.remote)],
-        ["fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*", f"+{event.ref}:refs/remotes/checkout"],
-        ["checkout", "-q", "--detach", "refs/remotes/checkout"],
+        ["fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*", f"+{event.ref}:refs/checkout"],
+        ["checkout", "-q", "--detach", "refs/checkout"],
     ):
         subprocess.run(["git", *arguments], cwd=folder, check=True, env=environ, capture_output=True)

@@ -25,7 +25,9 @@ def project(**stores: str | None) -> Project:
     return Project("0" * 32, environments, services)
 
 
-SHOP = project(base=None, dev="file:.sealpipe/store", staging="file:/mnt/config", production="consul://c:8500/config")
+SHOP = project(
+    base=None, dev="file:.sealpipe/store", staging="file:/mnt/config", production="consul://c:8500/config"
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +67,11 @@ def test_templates_are_packaged() -> None:
 def test_which_environments_a_workflow_publishes() -> None:
     assert published_by_workflow(SHOP) == ("staging", "production")
     assert published_by_workflow(project(base=None, dev="file:.sealpipe/store")) == ("dev",)
-    matrix = yaml.safe_load(workflow_files(SHOP)[".github/workflows/config-publish.yml"])["jobs"]["publish"]["strategy"]
-    assert matrix == {"max-parallel": 1, "matrix": {"environment": ["staging", "production"]}}
+    text = workflow_files(SHOP)[".github/workflows/config-publish.yml"]
+    assert yaml.safe_load(text)["jobs"]["publish"]["strategy"] == {
+        "max-parallel": 1,
+        "matrix": {"environment": ["staging", "production"]},
+    }
 
 
 def test_branch_cannot_break_the_file() -> None:
@@ -99,7 +104,8 @@ def test_the_auditor_would_find_something(tmp_path: Path) -> None:
     """The check above can fail: the same file with its care taken out is full of findings."""
     text = workflow_files(SHOP)[".github/workflows/config-publish.yml"]
     text = re.sub(r"@[0-9a-f]{40} # v[0-9.]+", "@v5", text).replace("persist-credentials: false", "")
-    text = text.replace("permissions: {}", "permissions: write-all").replace('"$ENVIRONMENT"', "${{ matrix.environment }}")
+    text = text.replace("permissions: {}", "permissions: write-all")
+    text = text.replace('"$ENVIRONMENT"', "${{ matrix.environment }}")
     bad = tmp_path / ".github" / "workflows" / "bad.yml"
     bad.parent.mkdir(parents=True)
     bad.write_text(text)

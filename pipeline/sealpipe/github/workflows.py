@@ -17,7 +17,9 @@ NAMES = ("config-check.yml", "config-publish.yml", "config-rollback.yml")
 DEFAULT_BRANCH = "main"
 
 
-def workflow_files(project: Project, *, branch: str = DEFAULT_BRANCH, version: str = VERSION) -> dict[str, str]:
+def workflow_files(
+    project: Project, *, branch: str = DEFAULT_BRANCH, version: str = VERSION
+) -> dict[str, str]:
     """Path in the repository -> content: three workflows, the pinned version they install, code owners.
 
     Not checked: whether such files exist already, and whether GitHub has the environments and secrets.
