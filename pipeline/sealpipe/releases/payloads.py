@@ -21,6 +21,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TREE = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})?")
 _BATCH = re.compile(r"[0-9A-Za-z_-]{1,64}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _NUMBER_LIMIT = 2**53 - 1
 TRUST_LIMIT = 10**10 - 1
 
@@ -138,7 +139,10 @@ def _integer(low: int, high: int) -> Test:
 
 
 def _short(limit: int, least: int = 0) -> Test:
-    return lambda value: isinstance(value, str) and least <= len(value) <= limit
+    # It is shown on terminals: no control characters, no line of its own.
+    return lambda value: (
+        isinstance(value, str) and least <= len(value) <= limit and not _CONTROL.search(value)
+    )
 
 
 def _map(**fields: Test) -> Test:
