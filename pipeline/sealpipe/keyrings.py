@@ -225,3 +225,44 @@ def stanzas_for(keyrings: Mapping[str, Keyring], unit: Unit, documents: Iterable
         if boxes:
             found[f"{environment}/{document}"] = {key_id(key.public).hex(): boxes}
     return found
+
+
+def keyring_data(keyring: Keyring) -> dict[str, Any]:
+    """The keyring as the plain data of its file, in the order people read it, without signatures."""
+    return {
+        "format": 1,
+        "project": keyring.project,
+        "environment": keyring.environment,
+        "version": keyring.version,
+        "past": list(keyring.past),
+        "people": {"public": _x25519(keyring.people_public)},
+        "keys": {document: _key_data(key) for document, key in sorted(keyring.keys.items())},
+        "readers": {name: _reader_data(reader) for name, reader in sorted(keyring.readers.items())},
+    }
+
+
+def _x25519(public: bytes) -> str:
+    return f"x25519:{to_base64url(public)}"
+
+
+def _key_data(key: DocumentKey) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "public": _x25519(key.public),
+        "private": {name: to_base64url(box) for name, box in sorted(key.private.items())},
+    }
+    if key.previous:
+        data["previous"] = [
+            {"public": _x25519(public), "private": to_base64url(box)} for public, box in key.previous
+        ]
+    return data
+
+
+def _reader_data(reader: Reader) -> dict[str, Any]:
+    data: dict[str, Any] = {"read": reader.read, "kind": reader.kind}
+    if reader.unit is not None:
+        data["unit"] = str(reader.unit)
+    if reader.box is not None:
+        data["box"] = to_base64url(reader.box)
+    if reader.since:
+        data["since"] = reader.since
+    return data
