@@ -12,7 +12,9 @@ from sealpipe.releases.check import check_release, inspect
 from sealpipe.releases.fetch import BrokenHead, read_head, read_release_at, scan_heads
 from sealpipe.releases.fetch import Head as RawHead
 from sealpipe.releases.keys import archives_prefix, parse_archive
-from sealpipe.stores.base import Store
+from sealpipe.releases.wire import parse_locator, payload_from_json, split_release
+from sealpipe.stages.collect import Needs
+from sealpipe.stores.base import Entry, Store
 from sealpipe.trust import Pin
 
 CHAIN_LIMIT = 1000
@@ -144,6 +146,18 @@ def _archived(store: Store, prefix: str, unit: Unit, key: str, reader: Reader) -
         if error.word == "incomplete-head":
             return None
         raise
+
+
+def needs(unit: Unit, entry: Entry) -> Needs | None:
+    """What a head or archive says of itself, for `collect`; None for what is neither. Believes its form."""
+    try:
+        locator = parse_locator(entry.value)
+        if locator is not None:
+            return Needs(locator.order, locator.rid)
+        payload = payload_from_json(split_release(entry.value).payload.body)
+    except TrustError:
+        return None
+    return Needs(payload.order, "") if payload.unit == unit else None
 
 
 def released(found: Mapping[Unit, Head | Broken]) -> dict[Unit, Release | Broken]:

@@ -69,13 +69,16 @@ def _head(unit: Unit, one: Head | Broken) -> list[Finding]:
 
 def _archives(store: Store, prefix: str, head: Release, reader: Reader) -> list[Finding]:
     """Each archive read back whole; the chain from the head through every `prev` that is still kept."""
-    unit, found, good = head.unit, [], {}
+    unit = head.unit
+    found: list[Finding] = []
+    good: dict[str, Release] = {}
     for key in store.keys(archives_prefix(prefix, unit)):
         named = parse_archive(prefix, key)
         if named is None:
             continue
-        release = _read(store, prefix, unit, key, reader, found)
-        if release is None:
+        release = _read(store, prefix, unit, key, reader)
+        if isinstance(release, Finding):
+            found.append(release)
             continue
         if (release.order, release.digest[:16]) != (named.order, named.digest):
             found.append(
@@ -90,22 +93,17 @@ def _archives(store: Store, prefix: str, head: Release, reader: Reader) -> list[
     return found + _chain(head, good)
 
 
-def _read(
-    store: Store, prefix: str, unit: Unit, key: str, reader: Reader, found: list[Finding]
-) -> Release | None:
+def _read(store: Store, prefix: str, unit: Unit, key: str, reader: Reader) -> Release | Finding:
     try:
         raw = read_release_at(store, prefix, unit, key)
         if raw is not None:
             return reader.check(raw, unit)
-        problem = Finding("incomplete-archive", f"{unit}: a part of {key} is missing")
     except TrustError as error:
-        problem = Finding(error.word, f"{unit}: {key}: {error.finding.what}")
+        return Finding(error.word, f"{unit}: {key}: {error.finding.what}")
     except StoreError as error:
         if error.word != "incomplete-head":
             raise
-        problem = Finding("incomplete-archive", f"{unit}: {key}: {error.finding.what}")
-    found.append(problem)
-    return None
+    return Finding("incomplete-archive", f"{unit}: a part of {key} is missing")
 
 
 def _chain(head: Release, good: Mapping[str, Release]) -> list[Finding]:
