@@ -1,0 +1,273 @@
+"""Schemas, layers and sealed values of a workspace, without any key. Publishes nothing, reads nothing.
+
+Pass 1 holds each document alone against its schema, pass 2 each unit merged. A cause is said once, where
+it stands; what a shared layer does wrong carries the number of units that it reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sealpipe.errors import Finding, InputError, Where
+from sealpipe.model import (
+    Document,
+    DocumentId,
+    LayeredConfig,
+    SchemaFile,
+    ValidatedConfig,
+    Validation,
+    Workspace,
+)
+from sealpipe.paths import Concrete, show_path
+from sealpipe.project import SHARED, layer_ids
+from sealpipe.released import Unit
+from sealpipe.schemas.compile import Effective, effective
+from sealpipe.schemas.explain import Explained, explain
+from sealpipe.schemas.engine import Problem
+from sealpipe.schemas.lint import lint
+from sealpipe.stages.layer import layer
+from sealpipe.stages.load import units as units_of
+from sealpipe.stages.locate import Locator, deciding, located
+from sealpipe.stages.sealed import SealedCheck
+from sealpipe.trees import PROJECT_FILE
+
+# Faults of a schema file that leave nothing to hold a document against.
+_USELESS = {"bad-schema", "bad-reference", "unknown-format", "bad-pattern", "schema-dialect"}
+
+
+def validate(workspace: Workspace, units: Sequence[Unit] | None = None) -> Validation:
+    """Both passes over `units` (all of them without), their documents and schemas. Only this makes a Validation.
+
+    A unit has a ValidatedConfig when nothing that it is made of has an error. Signatures, versions and
+    pins of trust.yaml and keyrings are not checked: see `stages.trusted`. The content of a sealed value is
+    not seen; its form, type, key and place are.
+    """
+    run = _Run(workspace, units_of(workspace) if units is None else tuple(units), everything=units is None)
+    run.files()
+    run.schema_files()
+    for document in run.documents.values():
+        run.document(document)
+    configs = {unit: config for unit in run.units if (config := run.unit(unit)) is not None}
+    return Validation(
+        configs=configs,
+        findings=run.report.findings(),
+        documents=len(run.documents),
+        environments=len({document.id.environment for document in run.documents.values()}),
+    )
+
+
+class _Report:
+    """Findings by cause: word, place and path. The first one of a cause is kept, its reach grows."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, Where | None, str], Finding] = {}
+        self._reach: dict[tuple[str, Where | None, str], set[Unit]] = {}
+
+    def add(self, finding: Finding, reached: Iterable[Unit] = ()) -> None:
+        key = (finding.word, finding.where, finding.path)
+        self._found.setdefault(key, finding)
+        self._reach.setdefault(key, set()).update(reached)
+
+    def findings(self) -> tuple[Finding, ...]:
+        made = [
+            finding._replace(reach=len(self._reach[key])) if len(self._reach[key]) > 1 else finding
+            for key, finding in self._found.items()
+        ]
+        return tuple(sorted(made, key=lambda finding: finding.where or Where("")))
+
+
+class _Run:
+    """One validation under way."""
+
+    def __init__(self, workspace: Workspace, units: tuple[Unit, ...], *, everything: bool) -> None:
+        self.workspace = workspace
+        self.units = units
+        self.everything = everything
+        self.report = _Report()
+        self.locator = Locator()
+        self.schemas: dict[str, Effective] = {}  # by service or shared layer
+        self.broken: set[str] = set()  # files with an error
+        self.users = _users(workspace, units)
+        self.documents = _documents(workspace, self.users, everything)
+        self.services = {unit.service for unit in units}
+        if everything:
+            self.services |= {d.name for d in workspace.documents if not d.name.startswith("_")}
+        self._sealed: SealedCheck | None = None
+
+    @property
+    def sealed(self) -> SealedCheck:
+        if self._sealed is None:
+            self._sealed = SealedCheck(self.workspace, self.schemas, self.locator)
+        return self._sealed
+
+    def add(self, finding: Finding, reached: Iterable[Unit] = (), *, file: str = "") -> None:
+        self.report.add(finding, reached)
+        if finding.severity == "error":
+            self.broken.add(file or (finding.where.file if finding.where else ""))
+
+    # ---- files and schemas
+
+    def files(self) -> None:
+        """What could not be read. Findings about trust/ are said by who checks trust."""
+        mine = {_file(name) for name in self.users} | {_schema_file(name) for name in self._schema_names()}
+        for finding in self.workspace.findings:
+            file = finding.where.file if finding.where else ""
+            folder = file.partition("/")[0]
+            chosen = self.everything or folder not in ("environments", "schemas") or file in mine
+            if folder != "trust" and chosen:
+                self.add(finding, file=file)
+
+    def _schema_names(self) -> set[str]:
+        names = set(self.services)
+        for service in self.services:
+            names.update((SHARED, *self.workspace.project.layers(service)))
+        return names
+
+    def schema_files(self) -> None:
+        present = self.workspace.schemas
+        names = set(present) if self.everything else self._schema_names() & set(present)
+        useless = {f.where.file for f in self.workspace.findings if f.where and f.severity == "error"}
+        for name in sorted(names):
+            for finding in lint(present[name]):
+                self.add(finding)
+                if finding.word in _USELESS:
+                    useless.add(present[name].file)
+            if self.everything and not name.startswith("_") and name not in self.services:
+                self.add(_unused_schema(present[name]))
+        for name in sorted(self._schema_names()):
+            if name in present or name in self.services:
+                self._compile(name, useless)
+
+    def _compile(self, name: str, useless: set[str]) -> None:
+        layers = () if name.startswith("_") else (SHARED, *self.workspace.project.layers(name))
+        if any(_schema_file(part) in useless for part in (name, *layers)):
+            return
+        try:
+            self.schemas[name] = effective(self.workspace.schemas, name, layers, where=self._first_file(name))
+        except InputError as error:
+            for finding in error.findings:
+                self.add(finding, [unit for unit in self.units if unit.service == name])
+
+    def _first_file(self, service: str) -> Where | None:
+        files = (d.file for d in self.workspace.documents.values() if d.id.name == service)
+        return next((Where(file, 1, 1) for file in files), None)
+
+    # ---- pass 1
+
+    def document(self, document: Document) -> None:
+        """One document alone: against its own schema, and its sealed values against all that see it."""
+        reached = self.users.get(document.id, ())
+        own = self.schemas.get(document.id.name)
+        if own is not None:
+            plain = list(own.plaintext(document.values))
+            for path in plain:
+                self.add(self._plaintext(own, document, path), reached)
+            causes = _causes(own.part_problems(document.values), own, document.values)
+            for cause in causes:
+                self.add(located(cause, document, cause.path, own, self.locator), reached)
+        views = [own] if own is not None else self._views(document.id)
+        for finding in self.sealed.findings(document, views):
+            self.add(finding, reached)
+
+    def _views(self, name: DocumentId) -> list[Effective]:
+        services = dict.fromkeys(unit.service for unit in self.users.get(name, ()))
+        return [self.schemas[service] for service in services if service in self.schemas]
+
+    def _plaintext(self, schema: Effective, document: Document, path: Concrete) -> Finding:
+        seal = f"sealpipe seal {document.id}"
+        if self.workspace.project.abstract(document.id.environment):
+            seal = f"{document.id.environment} has no keys: remove it here, then: " + self._set_in_use(
+                document, path
+            )
+        return Finding(
+            "plaintext-secret",
+            f"{schema.origin(path)} marks it writeOnly,"
+            " and the value in the file is not sealed (value not shown)",
+            self.locator.place(document, path, key=True),
+            show_path(path),
+            hint=(seal, "if this file was ever pushed, the value is out: change it at its source as well"),
+        )
+
+    def _set_in_use(self, document: Document, path: Concrete) -> str:
+        unit = next(iter(self.users.get(document.id, ())), None)
+        environment = unit.environment if unit else "ENV"
+        return f"sealpipe set {environment}/{document.id.name} {show_path(path)}"
+
+    # ---- pass 2
+
+    def unit(self, unit: Unit) -> ValidatedConfig | None:
+        """One unit merged. None when it, or anything that it is made of, has an error."""
+        schema = self.schemas.get(unit.service)
+        if schema is None:
+            return None
+        try:
+            config = layer(self.workspace, unit, schema.merge_key_at)
+        except InputError as error:
+            for finding in error.findings:
+                self.report.add(finding, [unit])
+            return None
+        faults = self._merged(unit, schema, config)
+        for fault in faults:
+            self.report.add(fault, [unit])
+        # Without its keyring nobody knows whether a sealed value has a key that counts.
+        unkeyed = any(sealed.document.environment not in self.workspace.keyrings for sealed in config.sealed)
+        if faults or unkeyed or self._made_of(unit) & self.broken:
+            return None
+        return ValidatedConfig(
+            config=config,
+            schema_digest=schema.digest,
+            secret_pointers=tuple(sealed.pointer for sealed in config.sealed),
+            locked=schema.locked(config.values),
+        )
+
+    def _made_of(self, unit: Unit) -> set[str]:
+        """The files whose errors a unit shares."""
+        layers = (unit.service, SHARED, *self.workspace.project.layers(unit.service))
+        documents = {_file(DocumentId(*pair)) for pair in layer_ids(self.workspace.project, unit)}
+        return documents | {_schema_file(name) for name in layers} | {PROJECT_FILE, ""}
+
+    def _merged(self, unit: Unit, schema: Effective, config: LayeredConfig) -> list[Finding]:
+        if not config.documents:
+            return []
+        found: list[Finding] = []
+        for path in schema.plaintext(config.values):
+            document, local = deciding(config.documents, config.values, config.merge_keys, path)
+            found.append(self._plaintext(schema, document, local))
+        for cause in _causes(schema.problems(config.values), schema, config.values):
+            document, local = self._standing(config, cause)
+            found.append(located(cause, document, local, schema, self.locator, str(unit)))
+        return found
+
+    def _users(workspace: Workspace, units: Iterable[Unit]) -> dict[DocumentId, tuple[Unit, ...]]:
+    """The units that each document is a layer of, present or not."""
+    users: dict[DocumentId, list[Unit]] = {}
+    for unit in units:
+        for pair in layer_ids(workspace.project, unit):
+            users.setdefault(DocumentId(*pair), []).append(unit)
+    return {name: tuple(found) for name, found in users.items()}
+
+
+def _documents(
+    workspace: Workspace, users: Mapping[DocumentId, object], everything: bool
+) -> dict[DocumentId, Document]:
+    found = workspace.documents
+    return {name: found[name] for name in sorted(found) if everything or name in users}
+
+
+def _unused_schema(file: SchemaFile) -> Finding:
+    return Finding(
+        "unused-schema",
+        f"no environment has a {file.name}.yaml, so this schema checks nothing",
+        Where(file.file),
+        hint=(f"sealpipe add service {file.name} --in dev", f"or: git rm {file.file}"),
+        severity="warning",
+    )
+
+
+def _file(name: DocumentId) -> str:
+    return f"environments/{name.environment}/{name.name}.yaml"
+
+
+def _schema_file(name: str) -> str:
+    return f"schemas/{name}.schema.json"
