@@ -23,8 +23,8 @@ from sealpipe.paths import Concrete, show_path
 from sealpipe.project import SHARED, layer_ids
 from sealpipe.released import Unit
 from sealpipe.schemas.compile import Effective, effective
-from sealpipe.schemas.explain import Explained, explain
 from sealpipe.schemas.engine import Problem
+from sealpipe.schemas.explain import Explained, explain
 from sealpipe.schemas.lint import lint
 from sealpipe.stages.layer import layer
 from sealpipe.stages.load import units as units_of
@@ -37,7 +37,7 @@ _USELESS = {"bad-schema", "bad-reference", "unknown-format", "bad-pattern", "sch
 
 
 def validate(workspace: Workspace, units: Sequence[Unit] | None = None) -> Validation:
-    """Both passes over `units` (all of them without), their documents and schemas. Only this makes a Validation.
+    """Both passes over `units` (default: all), their documents and schemas. Only this makes a Validation.
 
     A unit has a ValidatedConfig when nothing that it is made of has an error. Signatures, versions and
     pins of trust.yaml and keyrings are not checked: see `stages.trusted`. The content of a sealed value is
@@ -236,10 +236,24 @@ class _Run:
             found.append(self._plaintext(schema, document, local))
         for cause in _causes(schema.problems(config.values), schema, config.values):
             document, local = self._standing(config, cause)
-            found.append(located(cause, document, local, schema, self.locator, str(unit)))
+            found.append(located(cause, document, local, schema, self.locator, set_in=str(unit)))
         return found
 
-    def _users(workspace: Workspace, units: Iterable[Unit]) -> dict[DocumentId, tuple[Unit, ...]]:
+    def _standing(self, config: LayeredConfig, cause: Explained) -> tuple[Document, Concrete]:
+        """Where a cause stands: of an absent key, where the map stands that lacks it."""
+        path = cause.path[:-1] if cause.absent else cause.path
+        document, local = deciding(config.documents, config.values, config.merge_keys, path)
+        return document, (*local, cause.path[-1]) if cause.absent else local
+
+
+def _causes(problems: Iterable[Problem], schema: Effective, values: Mapping[str, Any]) -> list[Explained]:
+    """What is behind the problems, each once; not a key that is only missing because it is misspelt."""
+    causes = list(dict.fromkeys(c for problem in problems for c in explain(problem, schema, values)))
+    misspelt = {(*cause.path[:-1], cause.near) for cause in causes if cause.on_key and cause.near}
+    return [cause for cause in causes if not (cause.word == "missing-key" and cause.path in misspelt)]
+
+
+def _users(workspace: Workspace, units: Iterable[Unit]) -> dict[DocumentId, tuple[Unit, ...]]:
     """The units that each document is a layer of, present or not."""
     users: dict[DocumentId, list[Unit]] = {}
     for unit in units:
