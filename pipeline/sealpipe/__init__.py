@@ -7,7 +7,7 @@ Names are imported when first used: reading the version costs nothing.
 
 from __future__ import annotations
 
-from sealpipe.version import VERSION as __version__
+from sealpipe.version import VERSION
 
 TYPE_CHECKING = False  # type checkers know the name; importing typing would double the start
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sealpipe.settings.base import PublishedConfigDict, PublishedSettings
     from sealpipe.settings.load import load
     from sealpipe.settings.source import PublishedConfigSource
+
+__version__ = VERSION
 
 __all__ = [
     "PublishedConfigDict",

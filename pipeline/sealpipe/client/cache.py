@@ -11,12 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sealpipe.canonical import strict_json
 from sealpipe.errors import SealpipeError
 from sealpipe.files import locked, write_atomic
 from sealpipe.released import Order, Release, Unit
+from sealpipe.releases.check import Seen, seen
 
 KEEP = 3  # newest generations, whoever accepted them
 MODELS = 8  # settings models whose newest generation is kept as well
@@ -29,9 +30,7 @@ _PROJECT = re.compile(r"[0-9a-f]{32}")
 class Marks:
     """What was verified here before: the highest release of a project's unit, and who accepted what."""
 
-    order: Order | None = None
-    digest: str = ""
-    trust: int = 0  # the floor: no release under a lower trust version is taken, from nowhere
+    seen: Seen | None = None  # the highest; its trust version is the floor, from wherever a release comes
     accepted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # entry name -> model tags
 
 
@@ -59,7 +58,7 @@ def read_marks(cache: str, unit: Unit, project: str) -> Marks:
         data = strict_json((_folder(cache, unit, project) / "state.json").read_bytes(), what="cache state")
         order = Order(int(data["order"][0]), int(data["order"][1]))
         accepted = {str(name): tuple(map(str, tags)) for name, tags in data["accepted"].items()}
-        return Marks(order, str(data["digest"]), int(data["trust"]), accepted)
+        return Marks(Seen(order, str(data["digest"]), str(data["trust_digest"])), accepted)
     except (OSError, SealpipeError, KeyError, TypeError, ValueError, IndexError, AttributeError):
         return Marks()
 
@@ -100,12 +99,14 @@ def _update(cache: str, release: Release, model: str | None) -> None:
                 write_atomic(folder / entry, release.raw, mode=0o600)
             accepted[entry] = (*(tag for tag in accepted.get(entry, ()) if tag != model), model)
         kept = _kept(folder, accepted)
-        higher = marks.order is None or release.order > marks.order
+        highest = marks.seen
+        if highest is None or release.order > highest.order:
+            highest = seen(release)
         state = {
             "format": 1,
-            "order": list(release.order if higher or marks.order is None else marks.order),
-            "digest": release.digest if higher else marks.digest,
-            "trust": max(marks.trust, release.trust_version),
+            "order": list(highest.order),
+            "digest": highest.digest,
+            "trust_digest": highest.trust_digest,
             "accepted": {name: list(tags) for name, tags in accepted.items() if name in kept},
         }
         write_atomic(folder / "state.json", json.dumps(state).encode(), mode=0o600)
@@ -143,8 +144,3 @@ def _files(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except OSError:
         return []
-
-
-def problem_of(error: Any) -> str:
-    """One line about why the cache could not be written: the reason, never content."""
-    return getattr(error, "strerror", None) or "locked by another process"

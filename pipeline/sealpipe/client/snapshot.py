@@ -55,9 +55,7 @@ def open_with(release: Release, keys: Keys) -> Snapshot:
     return Snapshot(release, values, secrets)
 
 
-def _open_one(
-    release: Release, values: Any, path: tuple[str | int, ...], at: SealedAt, keys: Keys
-) -> Opened:
+def _open_one(release: Release, values: Any, path: tuple[str | int, ...], at: SealedAt, keys: Keys) -> Opened:
     text = lookup(values, path)
     if not looks_sealed(text):
         raise _listed_wrong(release, to_pointer(path))
@@ -150,10 +148,7 @@ def _unreadable(release: Release, path: tuple[str | int, ...], word: str, proble
         word,
         f"{shown}: {problem}",
         path=shown,
-        why=[
-            f"in {release.unit} #{release.payload.number}"
-            + (f", from {origin}" if origin else "")
-        ],
+        why=[f"in {release.unit} #{release.payload.number}" + (f", from {origin}" if origin else "")],
         hint=[f"sealpipe validate {release.unit.environment}", f"sealpipe connect {release.unit}"],
     )
 

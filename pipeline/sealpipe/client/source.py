@@ -19,7 +19,8 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
 _USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
 _KEY_NAMES = ("SEALPIPE_KEY", "SEALPIPE_KEY_FILE", "SEALPIPE_KEY_CMD")
 
-_installed: dict[str, Source] = {}  # service -> source, only inside `sealpipe.testing.published`
+# Service -> source, innermost last; filled only inside `sealpipe.testing.published`.
+_installed: list[Mapping[str, Source]] = []
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -95,7 +96,9 @@ class Source:
         return self.key() if callable(self.key) else self.key
 
     def __repr__(self) -> str:
-        return f"Source({str(self.unit)!r}, url={shown_url(self.url)!r}, cache={self.cache!r}, wait={self.wait})"
+        return (
+            f"Source({str(self.unit)!r}, url={shown_url(self.url)!r}, cache={self.cache!r}, wait={self.wait})"
+        )
 
     def __reduce_ex__(self, _: Any) -> NoReturn:
         raise TypeError("a source can hold a key and does not leave the process")
@@ -122,9 +125,12 @@ def variable_prefix(service: str) -> str:
 
 
 def _from_installed(service: str) -> Source | None:
-    if service:
-        return _installed.get(service)
-    return next(iter(_installed.values())) if len(_installed) == 1 else None
+    for sources in reversed(_installed):
+        if service in sources:
+            return sources[service]
+        if not service and len(sources) == 1:
+            return next(iter(sources.values()))
+    return None
 
 
 def _key_finder(environ: Mapping[str, str]) -> Callable[[], PrivateKey | None]:
@@ -139,10 +145,8 @@ def _key_finder(environ: Mapping[str, str]) -> Callable[[], PrivateKey | None]:
 @contextmanager
 def installed(sources: Mapping[str, Source]) -> Iterator[None]:
     """Inside, `Source.from_env` of these services gives these sources, in every thread. For tests."""
-    before = dict(_installed)
-    _installed.update(sources)
+    _installed.append(sources)
     try:
         yield
     finally:
-        _installed.clear()
-        _installed.update(before)
+        _installed.remove(sources)

@@ -1,1 +1,1 @@
-"""The run-time side with pydantic. The only folder that names pydantic."""
+"""Typed settings of a service from its published configuration; the only folder that names pydantic."""

@@ -1,1 +1,7 @@
-"""Helpers shipped to users: a store in memory, the store contract, published settings."""
+"""Helpers shipped to users: published settings, a store in memory, the store contract."""
+
+from __future__ import annotations
+
+from sealpipe.testing.published import Published, published, sealed
+
+__all__ = ["Published", "published", "sealed"]

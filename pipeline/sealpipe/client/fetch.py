@@ -1,0 +1,101 @@
+"""The bytes of a release from wherever SEALPIPE_URL points. Checks nothing of them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from sealpipe.client.source import shown_url
+from sealpipe.errors import ConfigError, ConfigRefused, ConfigUnavailable, StoreError, TrustError, UsageError
+from sealpipe.released import Unit
+
+SIZE_LIMIT = 4 * 1024 * 1024
+
+held: dict[str, bytes] = {}
+"""`held:NAME` -> a release of this very process. Only `sealpipe.testing` puts something here."""
+
+
+class Fetched(NamedTuple):
+    raw: bytes
+    origin: str  # "store", "file", "variable" or "memory"
+
+
+def fetch(url: str, unit: Unit, *, timeout: float) -> Fetched:
+    """The unit's release at one URL.
+
+    ConfigUnavailable: no answer, and a later attempt may succeed. ConfigRefused [no-release]: the store
+    answered and has none, which is never taken for an empty configuration. ConfigError [bootstrap]: the
+    URL is wrong.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme == "release":
+        return Fetched(_from_file(rest), "file")
+    if scheme == "env":
+        return Fetched(_from_variable(rest), "variable")
+    if scheme == "held" and rest in held:
+        return Fetched(held[rest], "memory")
+    return Fetched(_from_store(url, unit, timeout), "store")
+
+
+def _from_file(path: str) -> bytes:
+    problem = ""
+    raw = b""
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        problem = error.strerror or "cannot be read"
+    if problem:
+        raise ConfigUnavailable("no-release-file", f"release:{path}: {problem}")
+    if len(raw) > SIZE_LIMIT:
+        raise ConfigRefused("no-release-file", f"release:{path}: larger than a release can be")
+    return raw
+
+
+def _from_variable(name: str) -> bytes:
+    text = os.environ.get(name)
+    if text is None:
+        raise ConfigError("bootstrap", f"SEALPIPE_URL names the variable {name}, which is not set")
+    raw: bytes | None = None
+    with suppress(binascii.Error, ValueError):
+        raw = base64.b64decode("".join(text.split()), validate=True)
+    if raw is None:
+        raise ConfigRefused("not-a-release", f"the variable {name} does not hold a release in base64")
+    return raw
+
+
+def _from_store(url: str, unit: Unit, timeout: float) -> bytes:
+    from sealpipe.releases.fetch import read_head
+    from sealpipe.stores.registry import open_store
+
+    shown = shown_url(url)
+    failed: ConfigError | None = None
+    head = None
+    try:
+        store, prefix = open_store(url, base=os.getcwd())  # noqa: PTH109
+        try:
+            head = read_head(store, prefix, unit, timeout=timeout)
+        finally:
+            store.close()
+    except UsageError as error:
+        failed = ConfigError("bootstrap", f"SEALPIPE_URL: {error.finding.what}", hint=error.finding.hint)
+    except TrustError as error:
+        failed = ConfigRefused(error.word, f"{unit} at {shown}: {error.finding.what}")
+    except StoreError as error:
+        failed = ConfigUnavailable(
+            error.word, f"{shown}: {error.finding.what}", why=error.finding.why, hint=error.finding.hint
+        )
+    if failed is not None:
+        raise failed
+    if head is None:
+        raise ConfigRefused(
+            "no-release",
+            f"{shown} has no release of {unit}",
+            why=["an empty store is never taken for an empty configuration"],
+            hint=[f"sealpipe publish {unit}", f"sealpipe status {unit}"],
+        )
+    return head.raw

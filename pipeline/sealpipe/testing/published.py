@@ -1,0 +1,123 @@
+"""Published configuration for unit tests: no keys, network or variables; sealing and signing are real."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sealpipe.client.fetch import held
+from sealpipe.client.opened import Opened
+from sealpipe.client.source import Source, installed
+from sealpipe.client.throwaway import Throwaway, throwaway, throwaway_release
+from sealpipe.crypto.sealing import type_of
+from sealpipe.released import Unit
+
+
+def sealed(value: Any) -> Any:
+    """Marks a value of `published(...)` as sealed. ValueError for what cannot be (None, dates)."""
+    kind = type_of(value)
+    if kind is None:
+        raise ValueError(f"a {type(value).__name__} cannot be sealed")
+    return Opened(value, kind)
+
+
+class Published:
+    """What is published inside a block of `published`; made by it."""
+
+    def __init__(self, environment: str) -> None:
+        self.environment = environment
+        self.sources: dict[str, Source] = {}
+        self._keys: dict[str, Throwaway] = {}
+        self._numbers: dict[str, int] = {}
+        self._prefix = os.urandom(8).hex()
+
+    def publish(
+        self,
+        service: str,
+        values: Mapping[str, Any],
+        *,
+        merge_keys: Mapping[str, str] | None = None,
+        locked: tuple[str, ...] = (),
+        origins: Mapping[str, str] | None = None,
+    ) -> Source:
+        """Publish for a service, again or for the first time: the next `load` gets it.
+
+        Secrets are marked by `sealed(...)` or are pydantic's own. `merge_keys`, `locked` and `origins`
+        are what the pipeline would put beside the values, by JSON Pointer. ValueError for values that
+        no release can carry.
+        """
+        keys = self._keys.setdefault(service, throwaway(Unit(self.environment, service)))
+        number = self._numbers[service] = self._numbers.get(service, 0) + 1
+        name = f"{self._prefix}/{service}"
+        held[name] = throwaway_release(
+            keys, _marked(values), merge_keys=merge_keys, locked=locked, origins=origins, number=number
+        )
+        self.sources[service] = Source(
+            url=f"held:{name}",
+            env=self.environment,
+            service=service,
+            trust=keys.pin,
+            key=keys.reader,
+            wait=0.0,
+        )
+        return self.sources[service]
+
+    def release(self, service: str) -> bytes:
+        """The bytes of the service's release, as a store would hold them."""
+        return held[f"{self._prefix}/{service}"]
+
+    def environ(self, service: str) -> dict[str, str]:
+        """SEALPIPE_* variables for another process: the same release, in a variable, with its own key."""
+        keys = self._keys[service]
+        return {
+            "SEALPIPE_URL": "env:SEALPIPE_RELEASE",
+            "SEALPIPE_RELEASE": base64.b64encode(self.release(service)).decode(),
+            "SEALPIPE_ENV": self.environment,
+            "SEALPIPE_SERVICE": service,
+            "SEALPIPE_TRUST": keys.pin,
+            "SEALPIPE_KEY": keys.key_text,
+        }
+
+    def forget(self) -> None:
+        """Let go of the releases; `published` does it at its end."""
+        for service in self._numbers:
+            held.pop(f"{self._prefix}/{service}", None)
+
+
+@contextmanager
+def published(
+    services: Mapping[str, Mapping[str, Any]] | None = None,
+    /,
+    *,
+    environment: str = "test",
+    **more: Mapping[str, Any],
+) -> Iterator[Published]:
+    """Inside the block, these services' configurations are published, for every thread of this process.
+
+        with published(orders={"db": {"host": "db", "password": sealed("pw")}}):
+            assert load(OrdersSettings).db.host == "db"
+
+    Services whose names are no Python names go into the first argument. Blocks nest. `SEALPIPE_*`
+    variables of the machine are not looked at; variables that override settings still are.
+    """
+    found = Published(environment)
+    for service, values in {**(services or {}), **more}.items():
+        found.publish(service, values)
+    try:
+        with installed(found.sources):
+            yield found
+    finally:
+        found.forget()
+
+
+def _marked(node: Any) -> Any:
+    if isinstance(node, Opened):
+        return node
+    if hasattr(node, "get_secret_value"):
+        return sealed(node.get_secret_value())
+    if isinstance(node, Mapping):
+        return {name: _marked(item) for name, item in node.items()}
+    return [_marked(item) for item in node] if isinstance(node, list | tuple) else node
