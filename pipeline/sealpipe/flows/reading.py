@@ -6,9 +6,10 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from sealpipe.editing.sealing import merge_keys_of, sealed_paths
 from sealpipe.editing.slots import schema_for
 from sealpipe.errors import InputError, RefusedError, TrustError, UsageError
-from sealpipe.model import Head, LayeredConfig, Workspace
+from sealpipe.model import Document, Head, LayeredConfig, Workspace
 from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import Concrete, from_pointer, settle, to_pointer, typed
 from sealpipe.released import Release, SealedAt, Unit
@@ -186,3 +187,16 @@ def leaf_paths(values: Any, path: Concrete = ()) -> Iterator[Concrete]:
 def environments_of(view: View) -> list[str]:
     """The environments whose keys are needed to open a view's secrets."""
     return sorted({at.environment for at in view.sealed.values()})
+
+
+def view_of_document(document: Document, schema: Effective) -> View:
+    """One layer alone. Sealed values that stand where nothing can be sealed are left as they are."""
+    merge_keys = merge_keys_of(schema, document.values)
+    sealed = {
+        to_pointer(path): SealedAt(*document.id)
+        for path in sealed_paths(document.values)
+        if typed(document.values, path, merge_keys) is not None
+    }
+    plain = {to_pointer(path) for path in schema.plaintext(document.values)}
+    values = _mapped(document.values, (), lambda pointer, node: UNSEALED if pointer in plain else node)
+    return View(Unit(*document.id), values, sealed, merge_keys, document.file)
