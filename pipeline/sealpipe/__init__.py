@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 
+__version__ = VERSION
 __all__ = [
     "PublishedConfigDict",
     "PublishedConfigSource",
