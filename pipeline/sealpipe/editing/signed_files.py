@@ -1,15 +1,15 @@
-"""Signing and writing the files under trust/: what every change of them shares."""
+"""Signing the files under trust/: what every change of them shares. Writes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from sealpipe.canonical import canonical, from_base64url, to_base64url
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.crypto.signing import sign, verify
-from sealpipe.files import write_atomic
+from sealpipe.editing.writing import FileEdit
+from sealpipe.trees import WorkTree
 from sealpipe.trust import SIGNATURE_LIMIT, Trust
 
 PAST_LIMIT = 16
@@ -58,11 +58,9 @@ def registry_of(trust: Trust, names: Sequence[str]) -> dict[str, bytes]:
     return {name: key for name in names if name in trust.keys and (key := trust.keys[name].sign) is not None}
 
 
-def write_signed(root: str, file: str, data: Mapping[str, Any], header: str) -> str:
-    """Write a file under trust/ as block YAML below its header; returns its path in the repository."""
+def signed_edit(root: str, file: str, data: Mapping[str, Any], header: Sequence[str]) -> FileEdit:
+    """The new content of a file under trust/: block YAML below its header. Writes nothing."""
     from sealpipe.documents.write import dump_yaml
 
-    path = Path(root, file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, dump_yaml(dict(data), header=header).encode())
-    return file
+    text = dump_yaml(data, header="".join(f"# {line}\n" for line in header))
+    return FileEdit(file, WorkTree(root).read(file), text.encode())

@@ -1,4 +1,6 @@
-"""Changes of trust/trust.yaml and trust/roots.yaml: each gives a signed `TrustEdit`, `write_trust` keeps it.
+"""Changes of trust/trust.yaml and trust/roots.yaml: each gives a signed `TrustEdit`.
+
+`trust_files` turns one into file edits.
 
 The repository must have been found trusted before (`stages.trusted.require_trusted`): a change signs
 everything that stands in the file.
@@ -23,7 +25,8 @@ from sealpipe.editing.root_change import (
     sign_link,
     today,
 )
-from sealpipe.editing.signed_files import add_signatures, follow, names_of, registry_of, write_signed
+from sealpipe.editing.signed_files import add_signatures, follow, names_of, registry_of, signed_edit
+from sealpipe.editing.writing import FileEdit
 from sealpipe.errors import RefusedError, TrustError, UsageError
 from sealpipe.fields import NAME
 from sealpipe.model import Workspace
@@ -32,11 +35,13 @@ from sealpipe.stages.trusted import target_refs
 from sealpipe.trust import ROOTS_FILE, TRUST_FILE, RootChain, Trust, chain_for, parse_trust
 
 TRUST_HEADER = (
-    "trust.yaml: who may publish, approve and administer. Written by `sealpipe trust …`, which raises\n"
-    "`version` and signs; a hand edit makes `validate` fail (exit 6). Who can READ is in\n"
-    "trust/<env>.keyring.yaml. Services pin one line of it: sealpipe trust show"
+    "trust.yaml: who may publish, approve and administer. Written by `sealpipe trust …`, which raises",
+    "`version` and signs; a hand edit makes `validate` fail (exit 6). Who can READ is in",
+    "trust/<env>.keyring.yaml. Services pin one line of it: sealpipe trust show",
 )
-ROOTS_HEADER = "roots.yaml: every root this project had, oldest first, and the links that carry trust along."
+ROOTS_HEADER = (
+    "roots.yaml: every root this project had, oldest first, and the links that carry trust along.",
+)
 ROLES = ("admins", "publishers", "break_glass", "approvals")
 _FIELDS = ("format", "project", "version", "past", "root", "keys", "environments", "signatures")
 
@@ -115,13 +120,13 @@ def sign_trust(data: dict[str, Any], keys: Sequence[SigningKey]) -> dict[str, An
     return {name: signed[name] for name in _FIELDS if name in signed}
 
 
-def write_trust(root: str, data: dict[str, Any], chain: RootChain | None = None) -> tuple[str, ...]:
-    """Write trust.yaml, and roots.yaml when a chain is given (first: without it trust.yaml is foreign)."""
-    files: list[str] = []
-    if chain is not None:
-        files.append(write_signed(root, ROOTS_FILE, chain_data(data["project"], chain), ROOTS_HEADER))
-    files.append(write_signed(root, TRUST_FILE, data, TRUST_HEADER))
-    return tuple(files)
+def trust_files(root: str, data: dict[str, Any], chain: RootChain | None = None) -> tuple[FileEdit, ...]:
+    """trust.yaml and, when a chain is given, roots.yaml as edits for `editing.writing.apply`."""
+    found: list[FileEdit] = []
+    if chain is not None:  # first: without it the new trust.yaml is foreign
+        found.append(signed_edit(root, ROOTS_FILE, chain_data(data["project"], chain), ROOTS_HEADER))
+    found.append(signed_edit(root, TRUST_FILE, data, TRUST_HEADER))
+    return tuple(found)
 
 
 # ---- a change
