@@ -194,13 +194,10 @@ class FileStore:
 
     @contextmanager
     def _store_errors(self) -> Iterator[None]:
-        failure: StoreError | None = None
         try:
             yield
         except OSError as error:
-            failure = _store_error(error, self._folder)
-        if failure is not None:
-            raise failure
+            raise _store_error(error, self._folder) from error
 
 
 def _one_change(ops: Sequence[Op]) -> list[Put | Delete]:
@@ -290,16 +287,13 @@ def _make_folder(folder: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path, timeout: float) -> Iterator[None]:
-    late = False
     try:
         with locked(folder / _LOCK, timeout=timeout):
             yield
-    except TimeoutError:
-        late = True
-    if late:
+    except TimeoutError as error:
         raise UnavailableError(
             "store-locked", f"{folder}: another process has held the store's lock for {timeout:g} s"
-        )
+        ) from error
 
 
 def _sweep(root: int) -> None:
