@@ -27,7 +27,7 @@ from sealpipe.errors import Finding, RefusedError, TrustError, UsageError, Where
 from sealpipe.keyrings import PEOPLE, DocumentKey, Keyring, Reader
 from sealpipe.model import Document, Workspace
 from sealpipe.opening import DocumentKeys, document_keys, open_token, people_key, sealed_in
-from sealpipe.paths import Concrete, show_path
+from sealpipe.paths import Concrete, Path, show_path
 from sealpipe.tokens import parse_token, place
 
 PREVIOUS_LIMIT = 32
@@ -89,7 +89,7 @@ def _revoked(
     person = gone.kind == "person"
     documents = {d for d, key in keyring.keys.items() if person or name in key.private}
     without = replace(keyring, readers=left)
-    return _rotated(workspace, keyring, without, documents, identity, keys, people=person)
+    return _rotated(workspace, keyring, without, documents, identity=identity, keys=keys, people=person)
 
 
 def renew(
@@ -112,7 +112,9 @@ def renew(
         edit = finish_keyring(workspace, with_document(workspace.project, keyring, document), keys)
         return Rotation(edit, (document,), (), 0, ())
     documents = {document} if document is not None else set(keyring.keys)
-    return _rotated(workspace, keyring, keyring, documents, identity, keys, people=document is None)
+    return _rotated(
+        workspace, keyring, keyring, documents, identity=identity, keys=keys, people=document is None
+    )
 
 
 def _rotated(
@@ -120,9 +122,9 @@ def _rotated(
     before: Keyring,
     after: Keyring,
     documents: Collection[str],
+    *,
     identity: Identity,
     keys: Sequence[SigningKey],
-    *,
     people: bool,
 ) -> Rotation:
     mine = document_keys(before, identity.read)
@@ -179,14 +181,13 @@ def _reseal(
 
 def _new_tokens(
     document: Document, sealer: Sealer, public: bytes, mine: Sequence[PrivateKey]
-) -> tuple[dict[Concrete, str], list[Finding]]:
-    tokens: dict[Concrete, str] = {}
+) -> tuple[dict[Path, str], list[Finding]]:
+    tokens: dict[Path, str] = {}
     findings: list[Finding] = []
     for sealed in sealed_in(document):
         try:
-            if sealed.typed is None:
-                raise TrustError("unreadable-secret", "it is not at the place that it was sealed for")
-            at = place(document.id.environment, document.id.name, sealed.typed)
+            # A token that was moved has no typed path: opened at its concrete one, it fails as it should.
+            at = place(document.id.environment, document.id.name, sealed.typed or _as_keys(sealed.path))
             value = open_token(sealed.token, at, mine)
             tokens[sealed.path] = sealer.seal(value, parse_token(sealed.token).type, at, public)
         except TrustError as error:
@@ -201,7 +202,11 @@ def _new_tokens(
     return tokens, findings
 
 
-def _replaced(document: Document, tokens: dict[Concrete, str]) -> FileEdit:
+def _as_keys(path: Concrete) -> Path:
+    return tuple(str(segment) for segment in path)
+
+
+def _replaced(document: Document, tokens: dict[Path, str]) -> FileEdit:
     from sealpipe.documents.edit import replace_values
 
     return text_edit(document.file, document.text, replace_values(document.text, tokens, file=document.file))
