@@ -82,8 +82,9 @@ def finding_lines(finding: Finding, *, color: bool = False, given_folder: str = 
     else:
         lines = [f"{head}:{place} {path}{' ' if path else ''}{clean(finding.what)}{reach}"]
     if finding.source and finding.where and finding.where.line:
-        number = f"{finding.where.line:>7}"
-        lines.append(f"{number} | {clean(finding.source)}".rstrip())
+        shown = finding.source.split("\n")
+        first = finding.where.line - len(shown) + 1
+        lines += [f"{first + at:>7} | {clean(line)}".rstrip() for at, line in enumerate(shown)]
         if finding.width:
             blank = " " * (max(finding.where.column, 1) - 1)
             lines.append(f"{'':>7} | {blank}{paint('^' * finding.width, style, color)}")

@@ -1,0 +1,88 @@
+"""`sealpipe validate`: everything that can be checked without a key."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sealpipe.cli import options, output
+from sealpipe.cli.options import Common, Target
+
+if TYPE_CHECKING:
+    from sealpipe.flows.look import Checked
+    from sealpipe.model import Workspace
+    from sealpipe.trust import Pin
+
+_EXAMPLES = (
+    "sealpipe validate",
+    "sealpipe validate production/checkout",
+    "sealpipe validate --format github          annotations, in a workflow",
+)
+
+
+@options.command("validate", examples=_EXAMPLES)
+@options.target_argument(required=False)
+@options.common(formats=("text", "json", "github", "markdown"))
+def command(opts: Common, *, target: Target | None) -> int:
+    """Check files, layers, schemas, sealed values and signatures.
+
+    Without a target everything is checked. No key is needed: of a sealed value its form, key, place and
+    type are checked. Ends with 4 for an error in the configuration, 6 when trust.yaml or a keyring is not
+    to be trusted.
+    """
+    from sealpipe.flows.look import check
+    from sealpipe.trees import WorkTree
+
+    started = time.monotonic()
+    root = opts.root()
+    checked = check(
+        WorkTree(root),
+        pins=lambda workspace: _pins(opts, workspace),
+        environment=target.environment if target else "",
+        service=(target.service if target else None) or "",
+    )
+    output.echo(_lines(opts, checked, root, time.monotonic() - started))
+    if not checked.trusted:
+        return 6
+    return 0 if checked.ok else 4
+
+
+def _pins(opts: Common, workspace: Workspace) -> Sequence[Pin]:
+    """What is pinned; at first use on a terminal the root is shown and kept. Nothing elsewhere: a warning."""
+    from sealpipe.pins import find_pins, need_pins
+
+    trust = workspace.trust
+    if trust is None:
+        return ()
+    if not sys.stdin.isatty():
+        return find_pins(os.environ, trust.project)
+    return need_pins(
+        os.environ, trust, workspace.roots, terminal=True, say=lambda line: output.note(opts, line)
+    )
+
+
+def _lines(opts: Common, checked: Checked, root: str, seconds: float) -> list[str]:
+    from sealpipe.cli.render import github, json_, markdown, text
+
+    if opts.format == "json":
+        return json_.validation(checked)
+    if opts.format == "github":
+        return github.validation(checked, prefix=_prefix(root))
+    if opts.format == "markdown":
+        return markdown.validation(checked)
+    lines = text.validation(checked, seconds=seconds, color=opts.color, given_folder=opts.given_folder)
+    return [] if opts.quiet and not checked.findings else lines
+
+
+def _prefix(root: str) -> str:
+    """The configuration's folder within the git repository, with forward slashes."""
+    from pathlib import Path
+
+    from sealpipe import git
+
+    top = git.toplevel(root)
+    inside = Path(root).resolve().relative_to(Path(top).resolve()).as_posix() if top else "."
+    return "" if inside == "." else inside
