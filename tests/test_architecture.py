@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,10 @@ def test_a_service_loads_without_yaml_schema_and_command_line() -> None:
 
 def test_the_errors_module_is_cheap() -> None:
     assert not {"pydantic", "nacl", "yaml", "click", "dataclasses"} & modules_after("import sealpipe.errors")
+
+
+def test_the_version_is_said_once_more_and_the_same() -> None:
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        declared = tomllib.load(file)["project"]["version"]
+    assert python("import sealpipe\nprint(sealpipe.__version__)").strip() == declared

@@ -2,7 +2,8 @@
 
 Everything on a page runs in order in one new folder; `cd` and exported variables carry on. In a block:
 
-    $ command            runs in bash; a line that ends in a backslash goes on, as do lines that begin with `> `
+    $ command            runs in bash; a line that ends in a backslash goes on, as do lines that begin
+                         with `> `
     output               what it prints on stdout and stderr; `…` stands for any text within a line,
                          a line that is only `…` for any number of lines
     $ echo $?            with its number shown is how a command may fail; any other one must end with 0
@@ -11,7 +12,8 @@ A comment on the line before a code block says what readers need not see:
 
     <!-- docs-test: skip WHY -->        the block is not run
     <!-- docs-test: file NAME -->       a block of any language is written to NAME
-    <!-- docs-test: types TEXT -->      each command of the block runs on a terminal where TEXT is typed (`\\n` ends a line)
+    <!-- docs-test: types TEXT -->      each command of the block runs on a terminal where TEXT is typed
+                                        (`\\n` ends a line)
     <!-- docs-test: stdin TEXT -->      each command of the block reads TEXT
     <!-- docs-test: run
     COMMANDS
@@ -78,15 +80,16 @@ def parts(page: str) -> list[Part]:
             continue
         fence = _FENCE.match(line)
         if fence:
-            end = next((i for i in range(at + 1, len(lines)) if lines[i].strip() == fence["ticks"]), len(lines))
+            end = next(
+                (i for i in range(at + 1, len(lines)) if lines[i].strip() == fence["ticks"]), len(lines)
+            )
             indent = len(fence["indent"])
             text = "\n".join(body[indent:] for body in lines[at + 1 : end])
             found.append(Part(at + 2, fence["language"], text, note, argument))
             note, argument, at = "", "", end + 1
             continue
-        if line.strip():
-            if note:
-                raise Wrong(f"line {at + 1}: a docs-test comment must stand directly above a code block")
+        if line.strip() and note:
+            raise Wrong(f"line {at + 1}: a docs-test comment must stand directly above a code block")
         at += 1
     return found
 
@@ -121,7 +124,9 @@ def matches(expected: tuple[str, ...], printed: str) -> bool:
         if line.strip() == ANY:
             pattern += r"(?:[^\n]*\n)*"
         else:
-            pattern += r"[^\n]*".join(re.escape(piece.rstrip() if last else piece) for piece, last in _pieces(line))
+            pattern += r"[^\n]*".join(
+                re.escape(piece.rstrip() if last else piece) for piece, last in _pieces(line)
+            )
             pattern += r"[ \t]*\n"
     return re.fullmatch(pattern, _plain(printed)) is not None
 
@@ -174,7 +179,9 @@ class Shell:
         return self.code, output.decode(errors="replace")
 
 
-def _on_a_terminal(arguments: list[str], folder: Path, environ: Mapping[str, str], types: str) -> tuple[int, bytes]:
+def _on_a_terminal(
+    arguments: list[str], folder: Path, environ: Mapping[str, str], types: str
+) -> tuple[int, bytes]:
     """Run with a pseudo-terminal; each line of `types` is typed once the program waits."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -236,5 +243,7 @@ def _run_block(part: Part, shell: Shell) -> int:
             raise Wrong(f"line {command.line}: $ {command.text}\nended with {code}:\n{output}")
         if not matches(command.expected, output):
             expected = "\n".join(command.expected)
-            raise Wrong(f"line {command.line}: $ {command.text}\nthe page:\n{expected}\nit printed:\n{output}")
+            raise Wrong(
+                f"line {command.line}: $ {command.text}\nthe page:\n{expected}\nit printed:\n{output}"
+            )
     return len(block)

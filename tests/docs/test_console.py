@@ -22,7 +22,8 @@ def block(text: str, note: str = "") -> str:
 
 
 def test_commands_run_in_order_and_keep_folder_and_variables(shell: Shell) -> None:
-    page = block("$ mkdir a && cd a\n$ export NAME=anna") + "words\n" + block("$ basename $PWD; echo $NAME\na\nanna")
+    page = block("$ mkdir a && cd a\n$ export NAME=anna") + "words\n"
+    page += block("$ basename $PWD; echo $NAME\na\nanna")
     assert run_page(page, shell) == 3
 
 
@@ -105,5 +106,5 @@ def test_notes_stand_above_their_block_and_are_spelled_right(shell: Shell) -> No
 
 def test_stdin_and_typing(shell: Shell) -> None:
     run_page(block("$ cat\nhello", "<!-- docs-test: stdin hello\\n -->"), shell)
-    asks = "$ read -rsp 'Value (hidden): ' v; echo; test -t 0 && echo \"${#v} characters\"\nValue (hidden):\n6 characters"
-    run_page(block(asks, "<!-- docs-test: types secret -->"), shell)
+    asks = "$ read -rsp 'Value: ' v; echo; test -t 0 && echo \"${#v} characters\""
+    run_page(block(f"{asks}\nValue:\n6 characters", "<!-- docs-test: types secret -->"), shell)
