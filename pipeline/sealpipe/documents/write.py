@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sealpipe.documents.scalars import scalar_text
 
 _WIDTH = 100
+
+
+class Layout(NamedTuple):
+    """How far a map and a list stand to the right of the key that holds them."""
+
+    step: int = 2
+    list_step: int = 2
+
+    def below(self, value: Any) -> str:
+        return " " * (self.list_step if isinstance(value, list | tuple) else self.step)
+
+
+PLAIN = Layout()
 
 
 def dump_yaml(data: Mapping[str, Any], *, header: str = "") -> str:
@@ -18,34 +31,35 @@ def dump_yaml(data: Mapping[str, Any], *, header: str = "") -> str:
     """
     if header and not header.endswith("\n"):
         header += "\n"
-    return header + "".join(f"{line}\n" for line in block_lines(data, "", 2))
+    return header + "".join(f"{line}\n" for line in block_lines(data, ""))
 
 
-def block_lines(data: Any, indent: str, step: int) -> Iterator[str]:
+def block_lines(data: Any, indent: str, layout: Layout = PLAIN) -> Iterator[str]:
     """Lines of a map or list in block style, each behind `indent`, without line ends."""
     if isinstance(data, Mapping):
         for key, value in data.items():
-            yield from entry_lines(key, value, indent, step)
+            yield from entry_lines(key, value, indent, layout)
     else:
         for item in data:
-            yield from _item_lines(item, indent, step)
+            yield from item_lines(item, indent, layout)
 
 
-def entry_lines(key: str, value: Any, indent: str, step: int) -> Iterator[str]:
+def entry_lines(key: str, value: Any, indent: str, layout: Layout = PLAIN) -> Iterator[str]:
     """Lines of one `key: value`."""
     name = key_text(key)
     if fits_inline(value):
         yield f"{indent}{name}: {inline(value)}"
         return
     yield f"{indent}{name}:"
-    yield from block_lines(value, indent + " " * step, step)
+    yield from block_lines(value, indent + layout.below(value), layout)
 
 
-def _item_lines(item: Any, indent: str, step: int) -> Iterator[str]:
+def item_lines(item: Any, indent: str, layout: Layout = PLAIN) -> Iterator[str]:
+    """Lines of one `- item`."""
     if fits_inline(item):
         yield f"{indent}- {inline(item)}"
         return
-    lines = block_lines(item, indent + "  ", step)
+    lines = block_lines(item, indent + "  ", layout)
     yield f"{indent}- {next(lines).lstrip(' ')}"
     yield from lines
 
