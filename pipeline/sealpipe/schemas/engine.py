@@ -22,19 +22,20 @@ class Problem(NamedTuple):
     keyword: str  # "type", "required", "additionalProperties", "secret", …
     at: tuple[str | int, ...] = ()  # of the keyword in the schema that was compiled
     names: tuple[str, ...] = ()  # unknown or missing keys, expected types
-    limit: Any = None  # what the keyword says: a bound, the allowed values, the format
+    limit: Any = None  # what the keyword says: a bound, the allowed values or keys, the format
     branches: tuple[tuple[Problem, ...], ...] = ()  # of oneOf and anyOf
 
 
 class Checker:
     """A compiled schema. Offline, formats asserted, no remote references, bounded regular expressions."""
 
-    __slots__ = ("_validator",)
+    __slots__ = ("_schema", "_validator")
 
     def __init__(self, schema: Mapping[str, Any] | bool) -> None:
         """Raises ValueError with one sentence where the schema cannot be compiled."""
         import jsonschema_rs
 
+        self._schema = schema
         fault = ""
         try:
             self._validator = jsonschema_rs.Draft202012Validator(
@@ -60,7 +61,7 @@ class Checker:
             return []
         found: list[Problem] = []
         for error in self._validator.iter_errors(value):
-            found.append(_problem(error))
+            found.append(_problem(error, self._schema))
             if len(found) == ENGINE_LIMIT:
                 break
         return found
@@ -80,15 +81,24 @@ _KEYWORDS = {
 }
 
 
-def _problem(error: Any) -> Problem:
+def _problem(error: Any, schema: Any) -> Problem:
     kind = error.kind
     name = type(kind).__name__
     at = tuple(error.schema_path)
     keyword = _KEYWORDS.get(name) or (str(at[-1]) if at else str(kind.name))
     branches: tuple[tuple[Problem, ...], ...] = ()
     if name in ("OneOfNotValid", "AnyOf"):
-        branches = tuple(tuple(_problem(inner) for inner in branch) for branch in kind.context)
-    return Problem(tuple(error.instance_path), keyword, at, _names(kind, name), _limit(kind, name), branches)
+        branches = tuple(tuple(_problem(inner, schema) for inner in branch) for branch in kind.context)
+    limit = _keys_at(schema, at) if name == "AdditionalProperties" else _limit(kind, name)
+    return Problem(tuple(error.instance_path), keyword, at, _names(kind, name), limit, branches)
+
+
+def _keys_at(schema: Any, at: tuple[str | int, ...]) -> tuple[str, ...]:
+    """The keys that the subschema with this `additionalProperties` names."""
+    node = schema
+    for step in at[:-1]:
+        node = node[step] if isinstance(node, list) or step in node else {}
+    return tuple(node.get("properties", ()))
 
 
 def _names(kind: Any, name: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from sealpipe.schemas.walk import Spot, json_type
 
 SHOWN = 12  # allowed keys or values listed before "and N more"
 _NOUNS = {
-    "string": "a text",
+    "string": "text",
     "integer": "a whole number",
     "number": "a number",
     "boolean": "true or false",
@@ -89,7 +89,7 @@ def explain(problem: Problem, schema: Effective, values: Mapping[str, Any]) -> l
     if problem.keyword in ("oneOf", "anyOf") and problem.branches:
         return _choice(problem, schema, values)
     if problem.keyword in ("additionalProperties", "unevaluatedProperties") and problem.names:
-        return [_unknown_key(problem.path, name, schema) for name in problem.names]
+        return [_unknown_key(problem, name, schema) for name in problem.names]
     if problem.keyword in ("required", "dependentRequired"):
         return [_missing(problem, schema, name) for name in problem.names]
     if problem.keyword == "type":
@@ -99,8 +99,8 @@ def explain(problem: Problem, schema: Effective, values: Mapping[str, Any]) -> l
     return [_simple(problem)]
 
 
-def _unknown_key(parent: Concrete, name: str, schema: Effective) -> Explained:
-    allowed = schema.walk.at(parent).names()
+def _unknown_key(problem: Problem, name: str, schema: Effective) -> Explained:
+    allowed = problem.limit or schema.walk.at(problem.path).names()
     near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.6)
     elsewhere = [] if near else [path for path, _ in schema.named() if path[-1] == name]
     advice: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ def _unknown_key(parent: Concrete, name: str, schema: Effective) -> Explained:
         advice = (f"the schema has `{show_path(elsewhere[0])}`: is it indented as meant?",)
     return Explained(
         "unknown-key",
-        (*parent, name),
+        (*problem.path, name),
         f"{schema.service} has no setting `{_short(name)}` here",
         (f"allowed: {_listed(sorted(allowed))}",) if allowed else ("no key is allowed here",),
         advice,
@@ -134,10 +134,10 @@ def _missing(problem: Problem, schema: Effective, name: str) -> Explained:
 def _wrong_type(problem: Problem, values: Mapping[str, Any]) -> Explained:
     actual = json_type(at(values, problem.path))
     wanted = [name for name in problem.names if name != "null"] or list(problem.names)
-    what = f"must be {' or '.join(_NOUNS.get(name, name) for name in wanted)}, and is {_noun(actual)}"
+    what = f"must be {' or '.join(_NOUNS.get(name, name) for name in wanted)}; this is {_noun(actual)}"
     advice: tuple[str, ...] = ()
     if actual == "string" and "boolean" in wanted:
-        advice = ("write true or false without quotes; yes, no, on and off are texts",)
+        advice = ("write true or false without quotes; yes, no, on and off are text",)
     elif actual == "string" and set(wanted) & {"integer", "number"}:
         advice = ('write a number without quotes (10, not "10", 0x0A or 1_0)',)
     elif actual in ("integer", "number", "boolean") and wanted == ["string"]:
@@ -148,7 +148,7 @@ def _wrong_type(problem: Problem, values: Mapping[str, Any]) -> Explained:
 
 
 def _noun(name: str) -> str:
-    return {"boolean": "a boolean", "integer": "a number"}.get(name, _NOUNS.get(name, name))
+    return {"boolean": "a boolean", "integer": "a whole number"}.get(name, _NOUNS.get(name, name))
 
 
 def _not_allowed(

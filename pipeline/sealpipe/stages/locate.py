@@ -69,6 +69,7 @@ def typed_or_plain(values: Any, path: Concrete, merge_keys: Mapping[str, str]) -
 def located(
     cause: Explained,
     document: Document,
+    *,
     path: Concrete,
     schema: Effective,
     locator: Locator,
@@ -151,4 +152,5 @@ def _with_parent(shown: str, known: Origins, path: Concrete, number: int) -> str
     """Two lines where the map's own key stands right above: it tells where one is."""
     parent = path[:-1]
     above = known.line(parent) if parent and known.line_number(parent) == number - 1 else ""
-    return f"{above.rstrip()}\n{shown}" if above.rstrip().endswith(f"{parent[-1]}:") else shown
+    alone = bool(parent) and above.strip() == f"{parent[-1]}:"
+    return f"{above.rstrip()}\n{shown}" if alone else shown

@@ -165,7 +165,7 @@ class _Run:
                 self.add(self._plaintext(own, document, path), reached)
             causes = _causes(own.part_problems(document.values), own, document.values)
             for cause in causes:
-                self.add(located(cause, document, cause.path, schema=own, locator=self.locator), reached)
+                self.add(located(cause, document, path=cause.path, schema=own, locator=self.locator), reached)
         views = [own] if own is not None else self._views(document.id)
         for finding in self.sealed.findings(document, views):
             self.add(finding, reached)
@@ -237,7 +237,7 @@ class _Run:
         for cause in _causes(schema.problems(config.values), schema, config.values):
             document, local = self._standing(config, cause)
             found.append(
-                located(cause, document, local, schema=schema, locator=self.locator, set_in=str(unit))
+                located(cause, document, path=local, schema=schema, locator=self.locator, set_in=str(unit))
             )
         return found
 
