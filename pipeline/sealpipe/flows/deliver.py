@@ -1,0 +1,119 @@
+"""A signed batch to where it is read: the primary, a look back as a reader, the mirrors, collection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sealpipe.errors import Finding, RefusedError, SealpipeError, StoreError
+from sealpipe.flows.targets import Target, mirrors_of, opened
+from sealpipe.model import Batch, Broken, Head, Receipt, Workspace
+from sealpipe.released import Unit
+from sealpipe.stages.collect import collect
+from sealpipe.stages.heads import Reader, digests, head, heads, needs
+from sealpipe.stages.mirror import mirror
+from sealpipe.stages.publish import StateCheck, publish, release_of
+
+Say = Callable[[str], None]
+
+
+class Delivered(NamedTuple):
+    """What became of a batch."""
+
+    receipts: tuple[Receipt, ...]
+    mirrors: Mapping[str, str]  # url -> "" or why it failed
+    notes: tuple[Finding, ...]
+
+
+def deliver(
+    batch: Batch,
+    workspace: Workspace,
+    target: Target,
+    reader: Reader,
+    *,
+    fence: StateCheck | None,
+    repair: bool = False,
+    now_ms: int,
+    say: Say = lambda _: None,
+) -> Delivered:
+    """Publish a batch and see to it that readers have it. Raises StoreError before the first flip only."""
+
+    def past(unit: Unit) -> Iterable[str]:
+        return digests(target.store, target.prefix, unit, reader)
+
+    say("publishing")
+    receipts = publish(batch, target.store, target.prefix, fence=fence, past=past)
+    say("reading back")
+    notes = list(read_back(batch, receipts, target, reader))
+    copied: Mapping[str, str] = {}
+    if not notes and all(r.outcome in ("published", "already") for r in receipts):
+        say("copying to mirrors")
+        copied = to_mirrors(workspace, batch.environment, target, reader, repair=repair)
+    say("collecting")
+    done = [signed.unit for signed in release_of(receipts, batch)]
+    notes += collected(target, done, now_ms=now_ms)
+    return Delivered(receipts, copied, tuple(notes))
+
+
+def read_back(batch: Batch, receipts: Sequence[Receipt], target: Target, reader: Reader) -> Iterable[Finding]:
+    """Each published unit as a reader gets it: our release, or one above it."""
+    for signed in release_of(receipts, batch):
+        problem = ""
+        try:
+            now = head(target.store, target.prefix, signed.unit, reader)
+        except SealpipeError as error:
+            problem = error.finding.what
+        else:
+            if isinstance(now, Broken):
+                problem = now.what
+            elif now is None or now.release.order < signed.release.order:
+                problem = "the store gives an older release than the one it took"
+        if problem:
+            yield Finding(
+                "read-back",
+                f"{signed.unit}: published, and what is read back is not it: {problem}",
+                hint=(f"sealpipe verify {signed.unit}",),
+            )
+
+
+def to_mirrors(
+    workspace: Workspace, environment: str, target: Target, reader: Reader, *, repair: bool = False
+) -> dict[str, str]:
+    """Copy the environment's heads to every mirror; each URL with "" or why it does not have them all."""
+    urls = mirrors_of(workspace, environment)
+    if not urls:
+        return {}
+    known = heads(target.store, target.prefix, environment, reader)
+    good = {unit: one for unit, one in known.items() if isinstance(one, Head)}
+    return {url: _copy(url, workspace, good, environment, reader, repair=repair) for url in urls}
+
+
+def _copy(
+    url: str,
+    workspace: Workspace,
+    good: Mapping[Unit, Head],
+    environment: str,
+    reader: Reader,
+    *,
+    repair: bool,
+) -> str:
+    try:
+        with opened(url, workspace.root) as there:
+            found = mirror(good, there.store, there.prefix, environment, reader, repair=repair)
+    except (StoreError, RefusedError) as error:
+        return error.finding.what
+    broken = sorted(str(unit) for unit, what in found.items() if what == "broken")
+    ahead = sorted(str(unit) for unit, what in found.items() if what == "newer")
+    parts = [f"{', '.join(broken)}: what stands there is no release"] if broken else []
+    parts += [f"{', '.join(ahead)}: the mirror has a newer release than the primary"] if ahead else []
+    return "; ".join(parts)
+
+
+def collected(target: Target, units: Sequence[Unit], *, now_ms: int) -> list[Finding]:
+    """Collect old archives and chunks of these units; a store that fails at it is a note, no failure."""
+    try:
+        collect(target.store, target.prefix, units, needs=needs, now_ms=now_ms)
+    except StoreError as error:
+        what = f"old releases were not collected: {error.finding.what}"
+        return [Finding("not-collected", what, severity="warning")]
+    return []

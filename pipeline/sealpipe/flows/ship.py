@@ -1,0 +1,284 @@
+"""Publishing an environment: everything that can refuse it first, then the protocol in its order.
+
+`prepare` reads; `ship` writes. Between the two a person may look at the plan: `ship` plans again behind
+the fence and stops when the plan is another one by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sealpipe import git
+from sealpipe.crypto.keys import SigningKey
+from sealpipe.errors import Finding, RefusedError, TrustError
+from sealpipe.flows.deliver import Say, deliver, to_mirrors
+from sealpipe.flows.drafts import Rendered, render
+from sealpipe.flows.permission import (
+    Signer,
+    approvals_for,
+    check_protected,
+    entry_of,
+    not_approved,
+    signer_for,
+)
+from sealpipe.flows.planning import Heads, Request, plan_over, read_heads
+from sealpipe.flows.targets import primary, reader_of
+from sealpipe.model import Drafted, Head, Plan, Publication, Receipt, UnitPlan, Workspace
+from sealpipe.released import Release, Unit
+from sealpipe.stages.approvals import Missing
+from sealpipe.stages.draft import tombstone
+from sealpipe.stages.fence import State, claim
+from sealpipe.stages.heads import heads
+from sealpipe.stages.load import units
+from sealpipe.stages.publish import StateCheck
+from sealpipe.stages.sign import Signing, batch_id, content_of, sign, timestamp
+from sealpipe.trust import Pairs, Pin, Trust, chain_for
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a publish would do, and that it may."""
+
+    request: Request
+    rendered: Rendered = field(repr=False)
+    plan: Plan
+    signer: Signer
+    trust: Trust = field(repr=False)
+    pins: tuple[Pin, ...]
+    url: str
+    protected: bool
+    waiting: tuple[Missing, ...]  # approvals that are missing and not waived
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.rendered.workspace
+
+
+def prepare(
+    workspace: Workspace, request: Request, *, pins: tuple[Pin, ...], keys: Sequence[SigningKey]
+) -> Prepared:
+    """Check who, from where and what; plan. Writes nothing.
+
+    The trust files must have been checked (`stages.trusted.require_trusted`). Raises TrustError [no-key],
+    RefusedError (role, protected environment, a unit to retire that is still there, a head under newer
+    trust, another plan than the expected one), InputError for what is not valid, StoreError.
+    """
+    trust = need_trust(workspace)
+    command = f"sealpipe publish {request.target}"
+    entry = entry_of(trust, request.environment)
+    signer = signer_for(trust, request.environment, keys, request.break_glass, command)
+    check_protected(workspace, entry, request.environment, signer)
+    _check_retired(workspace, request)
+    rendered = render(workspace, request.drafted(workspace))
+    with primary(workspace, request.environment) as target:
+        found = read_heads(target, request, reader_of(workspace, pins))
+        planned = plan_over(rendered, request, found, target.url)
+        url = target.url
+    check_trust_version(found, trust)
+    check_expected(request, planned)
+    waiting = () if signer.waives else _approved(workspace, trust, planned)[1]
+    return Prepared(request, rendered, planned, signer, trust, pins, url, entry.protected, waiting)
+
+
+def need_trust(workspace: Workspace) -> Trust:
+    """Raises TrustError [no-trust]."""
+    if workspace.trust is None:
+        raise TrustError("no-trust", "there is no trust/trust.yaml", hint=["sealpipe init"])
+    return workspace.trust
+
+
+def _check_retired(workspace: Workspace, request: Request) -> None:
+    for unit in sorted(request.allowed.retire & set(units(workspace))):
+        raise RefusedError(
+            "still-there",
+            f"{unit} cannot be retired: it is still in the repository and would be published again",
+            hint=[f"git rm environments/{unit}.yaml"],
+        )
+
+
+def check_trust_version(found: Heads, trust: Trust) -> None:
+    """Raises RefusedError [newer-trust] when any head was signed under a newer trust document than ours."""
+    for unit, one in sorted(found.items()):
+        version = one.release.trust_version if isinstance(one, Head) else 0
+        if version > trust.version:
+            raise RefusedError(
+                "newer-trust",
+                f"{unit} is published under trust version {version}; this repository has {trust.version}",
+                why=["a key that was revoked since would count again"],
+                hint=["git pull, then repeat the command"],
+            )
+
+
+def check_expected(request: Request, planned: Plan) -> None:
+    """Raises RefusedError [other-plan] when what would be published is not what was asked for."""
+    if request.expected and not planned.digest.startswith(request.expected):
+        raise RefusedError(
+            "other-plan",
+            f"plan {request.expected[:6]} is not what would be published now, which is plan {planned.short}",
+            why=["the store, the repository or the flags changed since; nothing was published"],
+            hint=[f"sealpipe plan {request.target}"],
+        )
+
+
+def check_writable(prepared: Prepared) -> None:
+    """Raises RefusedError for guards that nobody passed and approvals that are missing; TrustError for a
+    head that is no release."""
+    for one in prepared.plan.units:
+        if one.action == "broken":
+            note = one.notes[0]
+            raise TrustError(note.word, note.what, why=note.why, hint=note.hint)
+    pending = [guard for one in prepared.plan.units for guard in one.guards]
+    if pending:
+        flags = " ".join(dict.fromkeys(guard.flag for guard in pending))
+        raise RefusedError(
+            pending[0].word,
+            pending[0].what,
+            why=[guard.what for guard in pending[1:]],
+            hint=[f"if that is meant: sealpipe publish {prepared.request.target} {flags}"],
+        )
+    if prepared.waiting:
+        raise not_approved(prepared.waiting, prepared.plan.short)
+
+
+def ship(prepared: Prepared, *, now_ms: int, say: Say = lambda _: None) -> Publication:
+    """Fence, plan again, sign, publish, read back, mirror, collect. See DESIGN's protocol for the order.
+
+    Raises RefusedError (older commit, moved, guards, approvals), TrustError, StoreError. What happened to
+    each unit is in the receipts, also when only some got through.
+    """
+    check_writable(prepared)
+    request, workspace, trust = prepared.request, prepared.workspace, prepared.trust
+    batch = batch_id(now_ms)
+    with primary(workspace, request.environment) as target:
+        reader = reader_of(workspace, prepared.pins)
+        say("taking the fence")
+        fenced = claim(
+            target.store,
+            target.prefix,
+            lambda: _good(heads(target.store, target.prefix, request.environment, reader)),
+            State(workspace.commit.commit, batch, prepared.signer.name, timestamp(now_ms)),
+            trust=trust,
+            environment=request.environment,
+            key=prepared.signer.key,
+            ancestry=lambda older, newer: git.is_ancestor(workspace.root, older, newer),
+            enforced=prepared.protected,
+            supersede=request.supersede,
+        )
+        found = read_heads(target, request, reader)
+        check_trust_version(found, trust)
+        planned = plan_over(prepared.rendered, request, found, target.url)
+        _check_unmoved(prepared, planned)
+        approved, waiting = _approved(workspace, trust, planned)
+        if waiting and not prepared.signer.waives:
+            raise not_approved(waiting, planned.short)
+        signed = sign(
+            [content_of(one, workspace.commit, approved.get(one.unit, ())) for one in planned.writing],
+            found,
+            _signing(prepared, batch, now_ms),
+        )
+        delivered = deliver(
+            signed,
+            workspace,
+            target,
+            reader,
+            fence=StateCheck(request.environment, fenced.version),
+            repair=request.allowed.repair_head,
+            now_ms=now_ms,
+            say=say,
+        )
+    receipts = _all_receipts(planned, delivered.receipts)
+    notes = (*fenced.notes, *delivered.notes)
+    return Publication(batch, request.environment, prepared.url, receipts, delivered.mirrors, notes)
+
+
+def mirrors_only(workspace: Workspace, environment: str, pins: tuple[Pin, ...]) -> Publication:
+    """Copy what is published to the mirrors, and nothing else. Needs no key and no fence."""
+    with primary(workspace, environment) as target:
+        copied = to_mirrors(workspace, environment, target, reader_of(workspace, pins))
+        return Publication("", environment, target.url, (), copied)
+
+
+def _signing(prepared: Prepared, batch: str, now_ms: int) -> Signing:
+    trust = prepared.trust
+    return Signing(
+        environment=prepared.request.environment,
+        trust=trust,
+        chain=chain_for(trust, prepared.workspace.roots),
+        pins=reader_of(prepared.workspace, prepared.pins).pins,
+        key=prepared.signer.key,
+        now_ms=now_ms,
+        batch=batch,
+        break_glass=prepared.request.break_glass,
+    )
+
+
+def _good(found: Heads) -> dict[Unit, Head]:
+    return {unit: one for unit, one in found.items() if isinstance(one, Head)}
+
+
+def _check_unmoved(prepared: Prepared, planned: Plan) -> None:
+    """Raises RefusedError [moved] when the plan behind the fence is not the one that was looked at."""
+    if _rows(planned) == _rows(prepared.plan):
+        return
+    then = {one.unit: one for one in prepared.plan.units}
+    for one in planned.units:
+        before, after = number_of(then[one.unit].base if one.unit in then else None), number_of(one.base)
+        if before != after and isinstance(one.base, Release):
+            payload = one.base.payload
+            commit = f", commit {str(payload.git['commit'])[:7]}" if payload.git else ""
+            who = f"{', '.join(one.base.publishers)}, {payload.created_at}{commit}"
+            raise RefusedError(
+                "moved",
+                f"{one.unit} moved: plan {prepared.plan.short} was made against #{before}, "
+                f"the store has #{after} ({who})",
+                why=["nothing was published"],
+                hint=[f"sealpipe plan {prepared.request.target}"],
+            )
+    raise RefusedError(
+        "moved",
+        f"the plan changed while you looked at it: it was {prepared.plan.short} and is {planned.short}",
+        why=["nothing was published"],
+        hint=[f"sealpipe plan {prepared.request.target}"],
+    )
+
+
+def _rows(planned: Plan) -> list[tuple[Unit, str, str, int]]:
+    return [(u.unit, u.action, u.new_digest, number_of(u.base)) for u in planned.units]
+
+
+def number_of(base: Release | Drafted | None) -> int:
+    """The running number of what is published, 0 where there is none."""
+    return base.payload.number if isinstance(base, Release) else 0
+
+
+def _approved(
+    workspace: Workspace, trust: Trust, planned: Plan
+) -> tuple[dict[Unit, Pairs], tuple[Missing, ...]]:
+    wanted = {
+        one.unit: (approval_digest(one), one.base if isinstance(one.base, Release) else None)
+        for one in planned.writing
+    }
+    return approvals_for(workspace, trust, wanted)
+
+
+def approval_digest(one: UnitPlan) -> str:
+    """The draft digest that an approval of this unit's change signs."""
+    return tombstone(one.unit).digest if one.action == "retire" else one.new_digest
+
+
+def _all_receipts(planned: Plan, done: Sequence[Receipt]) -> tuple[Receipt, ...]:
+    found = {receipt.unit: receipt for receipt in done}
+    for one in planned.units:
+        if one.unit in found or not isinstance(one.base, Release):
+            continue
+        outcome = "held" if one.action == "held" else "unchanged"
+        detail = one.notes[0].severity if outcome == "held" else ""
+        base = one.base
+        found[one.unit] = Receipt(one.unit, outcome, base.payload.number, base.digest, detail)
+    return tuple(found[unit] for unit in sorted(found))
+
+
+def note_of(prepared: Prepared) -> tuple[Finding, ...]:
+    """Holds in the plan: said whether or not anything else is published."""
+    return tuple(note for one in prepared.plan.units for note in one.notes if note.word == "held")
