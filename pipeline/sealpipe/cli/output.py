@@ -137,6 +137,12 @@ def ask_hidden(label: str, *, instead: str) -> str:
     raise RefusedError("not-confirmed", "nothing was typed; nothing was done")
 
 
+def ask(question: str) -> str | None:
+    """Ask for a line on the terminal; None at the end of input."""
+    _err(question, end="")
+    return _answer() or None
+
+
 def _need_terminal(what: str, instead: str) -> None:
     if not sys.stdin.isatty():
         raise RefusedError("no-terminal", what, hint=[instead])

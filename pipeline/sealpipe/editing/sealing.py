@@ -81,10 +81,10 @@ def place_of(document: DocumentId, path: Path) -> bytes:
         return place(document.environment, document.name, path)
     except ValueError:
         pass
-    raise InputError([_no_place(document, path)])
+    raise InputError([no_place(document, path)])
 
 
-def _no_place(document: DocumentId, path: Sequence[Any]) -> Finding:
+def no_place(document: DocumentId, path: Sequence[Any]) -> Finding:
     return Finding(
         "secret-in-list",
         "an element of a list without `x-merge-key` has no place of its own to be sealed for",
@@ -134,12 +134,12 @@ def seal_document(
     for concrete in schema.plaintext(document.values):
         path = typed(document.values, concrete, merge_keys)
         if path is None:
-            findings.append(_no_place(document.id, concrete))
+            findings.append(no_place(document.id, concrete))
             continue
         given = as_given(schema, path, lookup(document.values, concrete))
-        bad = _bad_value(schema, document, path, given)
+        bad = bad_value(schema, document, path, given) or _abstract(workspace, document, path)
         if given is None or bad is not None:
-            findings.append(bad or _no_place(document.id, path))
+            findings.append(bad or no_place(document.id, path))
             continue
         text = set_value(text, path, seal_at(workspace, document.id, path, given, sealer), file=document.file)
         done.append((path, "sealed"))
@@ -168,7 +168,7 @@ def as_given(schema: Effective, path: Path, value: Any) -> Given | None:
     return None
 
 
-def _bad_value(schema: Effective, document: Document, path: Path, given: Given | None) -> Finding | None:
+def bad_value(schema: Effective, document: Document, path: Path, given: Given | None) -> Finding | None:
     allowed = ", ".join(sorted(secret_at(schema, path) or ()))
     concrete = settle(document.values, path) or ()
     where = origins(document.text, file=document.file).where(concrete)
@@ -181,6 +181,19 @@ def _bad_value(schema: Effective, document: Document, path: Path, given: Given |
     what = "the value breaks its schema and was not sealed (value not shown)"
     return Finding(
         "not-allowed", what, where, show_path(path), hint=(f"sealpipe set {document.id} {show_path(path)}",)
+    )
+
+
+def _abstract(workspace: Workspace, document: Document, path: Path) -> Finding | None:
+    if not workspace.project.abstract(document.id.environment):
+        return None
+    where = origins(document.text, file=document.file).where(settle(document.values, path) or ())
+    return Finding(
+        "sealed-in-abstract",
+        f"{document.id.environment} is never published and has no keys, so a secret cannot stand here",
+        where,
+        show_path(path),
+        hint=("set it in each environment that is published, and remove it here",),
     )
 
 

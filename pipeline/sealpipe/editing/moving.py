@@ -1,0 +1,123 @@
+"""A value moved to another path of its document; secrets in it are opened and sealed for the new place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sealpipe.crypto.sealing import Sealer
+from sealpipe.documents.edit import move, replace_values
+from sealpipe.documents.read import read_yaml
+from sealpipe.editing.given import Given, infer_schema
+from sealpipe.editing.sealing import line_of, merge_keys_of, place_of, present_at, seal_at, sealed_paths
+from sealpipe.editing.slots import Slot, typed_path
+from sealpipe.editing.writing import FileEdit, text_edit
+from sealpipe.errors import Finding, InputError, RefusedError, UsageError
+from sealpipe.opening import DocumentKeys, open_token
+from sealpipe.paths import Path, lookup, settle, show_path, typed
+from sealpipe.schemas.compile import known_at, secret_at
+from sealpipe.schemas.jsontext import add_property
+from sealpipe.tokens import looks_sealed, parse_token
+
+
+class Moved(NamedTuple):
+    """What a move changes."""
+
+    edits: tuple[FileEdit, ...]
+    file: str
+    line: int
+    old: str
+    new: str
+    resealed: tuple[str, ...]  # paths of secrets, as they are now
+    schema: str  # the schema file that learned the new path, or ""
+
+
+def holds_secret(slot: Slot) -> bool:
+    """Whether a reading key is needed to move what stands at `slot`."""
+    return bool(sealed_paths(present_at(slot.document.values, slot.path)))
+
+
+def move_value(slot: Slot, new_text: str, keys: DocumentKeys, sealer: Sealer) -> Moved:
+    """Move what stands at `slot` to the path that `new_text` names, in the same document.
+
+    A path that the schema does not know is added to it, as secret when it holds one; the old one stays
+    there, for other layers. Raises UsageError [not-set, already-set], InputError for a secret that would
+    come to stand at a plain path, TrustError for one that no key opens.
+    """
+    document, schema = slot.document, slot.schema
+    if not slot.present:
+        raise UsageError(
+            "not-set",
+            f"{document.file} does not set {slot.shown}",
+            hint=[f"sealpipe explain {document.id} {slot.shown}"],
+        )
+    new = typed_path(schema, document.values, new_text)
+    secrets = _opened(slot, keys)
+    schema_edit = _schema_edit(slot, new, whole=bool(secrets) and secrets[0][0] == ())
+    text = move(document.text, slot.path, new, file=document.file)
+    values = read_yaml(text, file=document.file)
+    tokens: dict[Path, str] = {}
+    for below, given in secrets:
+        path = (*new, *below)
+        if schema_edit is None and secret_at(schema, path) is None:
+            raise InputError([_unsealed(slot, path)])
+        tokens[path] = seal_at(slot.workspace, document.id, path, given, sealer)
+    if tokens:
+        text = replace_values(text, tokens, file=document.file)
+    plain = None if secrets else present_at(values, new)
+    if schema_edit is None and secret_at(schema, new) is not None and plain is not None:
+        raise RefusedError(
+            "plaintext-secret",
+            f"{show_path(new)} is a secret, and what would be moved there is plain (value not shown)",
+            hint=[f"sealpipe set {document.id} {show_path(new)}"],
+        )
+    edits = [*([schema_edit] if schema_edit else []), text_edit(document.file, document.text, text)]
+    return Moved(
+        edits=tuple(edits),
+        file=document.file,
+        line=line_of(text, new, document.file),
+        old=slot.shown,
+        new=show_path(new),
+        resealed=tuple(show_path(path) for path in tokens),
+        schema=schema_edit.file if schema_edit else "",
+    )
+
+
+def _opened(slot: Slot, keys: DocumentKeys) -> list[tuple[Path, Given]]:
+    """The secrets inside what is moved: path below it, and value."""
+    document = slot.document
+    top = settle(document.values, slot.path) or ()
+    merge_keys = merge_keys_of(slot.schema, document.values)
+    found = []
+    for concrete in sealed_paths(lookup(document.values, top)):
+        whole = (*top, *concrete)
+        path = typed(document.values, whole, merge_keys)
+        if path is None:
+            raise InputError([_unsealed(slot, whole)])
+        token = lookup(document.values, whole)
+        value = open_token(token, place_of(document.id, path), keys.get(document.id.name, ()))
+        found.append((path[len(slot.path) :], Given(value, parse_token(token).type)))
+    return found
+
+
+def _schema_edit(slot: Slot, new: Path, *, whole: bool) -> FileEdit | None:
+    """The schema with the new path, described as the old one was; None when it knows the path."""
+    if known_at(slot.schema, new):
+        return None
+    source = next(s for s in slot.workspace.schemas.values() if s.file == slot.schema.file)
+    old = slot.schema.walk.at(slot.path)
+    part = dict(old.nodes[0]) if old.known and len(old.nodes) == 1 and "$ref" not in old.nodes[0] else None
+    if part is None:
+        value = present_at(slot.document.values, slot.path)
+        part = {"type": "string"} if looks_sealed(value) else infer_schema(value)
+        if whole:
+            part["writeOnly"] = True
+    return text_edit(source.file, source.text, add_property(source.text, new, part, file=source.file))
+
+
+def _unsealed(slot: Slot, path: Path) -> Finding:
+    return Finding(
+        "sealed-not-secret",
+        f"{slot.schema.origin(path)} says that {show_path(path)} is no secret; a sealed value cannot stand there",
+        path=show_path(path),
+        hint=('mark it "writeOnly": true in the schema first',),
+    )
