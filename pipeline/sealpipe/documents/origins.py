@@ -44,6 +44,13 @@ class Origins:
         node = self._keys.get(path)
         return max(1, node.end_mark.index - node.start_mark.index) if node is not None else 1
 
+    def value_width(self, path: Concrete) -> int:
+        """How many characters a scalar takes in its line; 0 where it is none or goes over several lines."""
+        node = self._values.get(path)
+        if not isinstance(node, ScalarNode) or node.start_mark.line != node.end_mark.line:
+            return 0
+        return int(node.end_mark.index - node.start_mark.index)
+
     def line(self, path: Concrete) -> str:
         """The line of the file where the key (or list element) stands, without its end; "" for none.
 

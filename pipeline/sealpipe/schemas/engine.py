@@ -89,6 +89,8 @@ def _problem(error: Any, schema: Any) -> Problem:
     branches: tuple[tuple[Problem, ...], ...] = ()
     if name in ("OneOfNotValid", "AnyOf"):
         branches = tuple(tuple(_problem(inner, schema) for inner in branch) for branch in kind.context)
+    if name == "PropertyNames":
+        branches = ((_problem(kind.error, schema),),)
     limit = _keys_at(schema, at) if name == "AdditionalProperties" else _limit(kind, name)
     return Problem(tuple(error.instance_path), keyword, at, _names(kind, name), limit, branches)
 
@@ -97,7 +99,7 @@ def _keys_at(schema: Any, at: tuple[str | int, ...]) -> tuple[str, ...]:
     """The keys that the subschema with this `additionalProperties` names."""
     node = schema
     for step in at[:-1]:
-        node = node[step] if isinstance(node, list) or step in node else {}
+        node = node[int(step)] if isinstance(node, list) else node.get(step, {})
     return tuple(node.get("properties", ()))
 
 
@@ -106,6 +108,8 @@ def _names(kind: Any, name: str) -> tuple[str, ...]:
         return tuple(kind.unexpected)
     if name == "Required":
         return (kind.property,)
+    if name == "PropertyNames":
+        return (str(kind.error.instance),)  # a key, and keys are no secrets
     return tuple(kind.types) if name == "Type" else ()
 
 

@@ -65,7 +65,6 @@ _PLAIN_WORDS = {
     "contains": ("missing-element", "has no element of the kind that the schema asks for"),
     "not": ("forbidden", "is what the schema's `not` rules out"),
     "oneOf-many": ("ambiguous", "fits more than one of the forms of which the schema wants exactly one"),
-    "propertyNames": ("bad-key", "has a key that the schema's rule for keys refuses"),
     "pattern-cost": ("pattern", "has a pattern in its schema that costs too much to try"),
     "false": ("forbidden", "must not be set: the schema accepts nothing here"),
 }
@@ -92,18 +91,22 @@ def explain(problem: Problem, schema: Effective, values: Mapping[str, Any]) -> l
         return [_unknown_key(problem, name, schema) for name in problem.names]
     if problem.keyword in ("required", "dependentRequired"):
         return [_missing(problem, schema, name) for name in problem.names]
+    if problem.keyword == "propertyNames":
+        return [_bad_key(problem.path, name, problem) for name in problem.names]
     if problem.keyword == "type":
         return [_wrong_type(problem, values)]
-    if problem.keyword in ("enum", "const"):
-        return [_not_allowed(problem.path, problem.limit, schema, values)]
-    return [_simple(problem)]
+    allowed = problem.keyword in ("enum", "const")
+    return [_not_allowed(problem.path, problem.limit, schema, values) if allowed else _simple(problem)]
 
 
 def _unknown_key(problem: Problem, name: str, schema: Effective) -> Explained:
     allowed = problem.limit or schema.walk.at(problem.path).names()
-    near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.6 if len(name) < 5 else 0.7) or _begun(
+        name, allowed
+    )
     elsewhere = [] if near else [path for path, _ in schema.named() if path[-1] == name]
     advice: tuple[str, ...] = ()
+    owner = f"the layer {schema.service}" if schema.service.startswith("_") else schema.service
     if near:
         advice = (f"did you mean `{near[0]}`?",)
     elif elsewhere:
@@ -111,12 +114,24 @@ def _unknown_key(problem: Problem, name: str, schema: Effective) -> Explained:
     return Explained(
         "unknown-key",
         (*problem.path, name),
-        f"{schema.service} has no setting `{_short(name)}` here",
+        f"{owner} has no setting `{_short(name)}` here",
         (f"allowed: {_listed(sorted(allowed))}",) if allowed else ("no key is allowed here",),
         advice,
         on_key=True,
         near=near[0] if near else "",
     )
+
+
+def _bad_key(parent: Concrete, name: str, problem: Problem) -> Explained:
+    rule = _simple(problem.branches[0][0]).what
+    return Explained("bad-key", (*parent, name), f"the key `{_short(name)}` {rule}", on_key=True)
+
+
+def _begun(name: str, allowed: Sequence[str]) -> list[str]:
+    """The one allowed key that continues `name`, or that `name` continues."""
+    found = [key for key in allowed if min(len(key), len(name)) > 2 and key.startswith(name)]
+    found += [key for key in allowed if len(key) > 2 and name.startswith(key)]
+    return found if len(found) == 1 else []
 
 
 def _missing(problem: Problem, schema: Effective, name: str) -> Explained:
@@ -127,7 +142,7 @@ def _missing(problem: Problem, schema: Effective, name: str) -> Explained:
     if options:
         why = (*why, f"allowed: {_listed(options)}")
     file = schema.origin((*problem.path, name))
-    what = f"`{_short(name)}` is missing: {file} requires it and no layer sets it"
+    what = f"`{_short(name)}` is missing: {file} requires it"
     return Explained("missing-key", (*problem.path, name), what, why, absent=True)
 
 

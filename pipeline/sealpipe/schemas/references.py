@@ -27,6 +27,11 @@ MANY = ("allOf", "anyOf", "oneOf", "prefixItems")
 NAMED = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
 
 
+# Definitions come back by reference; the rest says nothing here, and lint refuses what is not said.
+_LEFT_OUT = frozenset(
+    {"$defs", "definitions", "$id", "$schema", "$comment", "$anchor", "$dynamicRef", "$dynamicAnchor"}
+    | {"$recursiveRef", "$recursiveAnchor", "$vocabulary", "dependencies", "additionalItems"}
+)
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -88,7 +93,7 @@ class Gathered:
         for keyword, value in node.items():
             if keyword == "$ref":
                 copied["$ref"] = "#/$defs/" + quote(self._define(str(value), root, prefix), safe=":")
-            elif keyword in ("$defs", "definitions", "$id", "$schema", "$comment"):
+            elif keyword in _LEFT_OUT:
                 continue
             elif keyword in ONE:
                 copied[keyword] = self.copy(value, root, prefix)

@@ -14,12 +14,14 @@ from sealpipe.paths import Concrete, Path, settle, show_path, typed
 from sealpipe.schemas.compile import Effective
 from sealpipe.schemas.explain import Explained
 from sealpipe.schemas.values import at
+from sealpipe.tokens import looks_sealed
 
 # A key that a person might use for a secret, whatever the schema says of it (it may not know the key).
 _TELLTALE = re.compile(
     r"pass|pwd|secret|token|credential|private|auth|cert|salt|pin$|^pin|key|code|card|iban|cookie|session|dsn|url",
     re.IGNORECASE,
 )
+PUSHED = "if this file was ever pushed, the value is out: change it at its source as well"
 
 
 class Locator:
@@ -82,21 +84,31 @@ def located(
     known = locator.of(document)
     if cause.absent:
         place = (known.key_where(path[:-1]) if path[:-1] else None) or Where(document.file, 1, 1)
-        add = f"sealpipe set {set_in or document.id} {_quoted(show_path(path))}"
-        return Finding(cause.word, cause.what, place, show_path(path), cause.why, (*cause.advice, add))
+        lacking = set_in or str(document.id)
+        what = f"{cause.what}, and no layer of {lacking} sets it"
+        hint = (*cause.advice, set_command(lacking, path))
+        return Finding(cause.word, what, place, show_path(path), cause.why, hint)
     source, width = _source(cause, document, path, schema, known)
     where = locator.place(document, path, key=cause.on_key)
-    hint = cause.advice
-    if cause.near and cause.on_key:
-        better = show_path((*path[:-1], cause.near))
-        hint = (f"{hint[0]}  sealpipe mv {document.id} {_quoted(show_path(path))} {_quoted(better)}",)
+    hint = _renamed(cause, document, path, schema) if cause.near and cause.on_key else cause.advice
     return Finding(
         cause.word, cause.what, where, show_path(path), cause.why, hint, source=source, width=width
     )
 
 
-def _quoted(text: str) -> str:
-    return shlex.quote(text)
+def set_command(target: object, path: Path) -> str:
+    """The command that sets a path, asking for the value."""
+    return f"sealpipe set {target} {shlex.quote(show_path(path))}"
+
+
+def _renamed(cause: Explained, document: Document, path: Concrete, schema: Effective) -> tuple[str, ...]:
+    """What to do about a key that was probably meant to be another one."""
+    better = (*path[:-1], cause.near)
+    value = at(document.values, path)
+    if schema.walk.at(better).holds_secret and not looks_sealed(value):
+        return (f"{cause.advice[0]}  remove it here, then: {set_command(document.id, better)}", PUSHED)
+    move = f"sealpipe mv {document.id} {shlex.quote(show_path(path))} {shlex.quote(show_path(better))}"
+    return (f"{cause.advice[0]}  {move}",)
 
 
 def _source(
@@ -118,8 +130,7 @@ def _source(
     place = known.where(path)
     if place is None or place.line != number or isinstance(value, Mapping | list) or not _plain(schema, path):
         return "", 0
-    shown = _uncommented(line)
-    return _with_parent(shown, known, path, number), max(1, len(shown) - place.column + 1)
+    return _with_parent(_uncommented(line), known, path, number), known.value_width(path)
 
 
 def _related(other: Concrete, path: Concrete) -> bool:

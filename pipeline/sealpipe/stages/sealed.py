@@ -10,7 +10,7 @@ from sealpipe.model import Document, DocumentId, Workspace
 from sealpipe.paths import Concrete, Path, show_path, to_pointer, typed
 from sealpipe.schemas.compile import Effective
 from sealpipe.stages.layer import sealed_strings
-from sealpipe.stages.locate import Locator
+from sealpipe.stages.locate import Locator, set_command
 from sealpipe.tokens import Token, key_id, parse_token, place, place_tag
 
 PLACES_LIMIT = 200_000
@@ -75,16 +75,18 @@ class SealedCheck:
         if named is None:
             what = "a sealed value stands in a list without a merge key; seal the whole list"
             lists = next(n for n, step in enumerate(path) if isinstance(step, int))
-            hint = f"sealpipe set {document.id} {show_path(path[:lists])} --type array"
+            hint = f"{set_command(document.id, path[:lists])} --type array"
             return self._finding("sealed-in-list", document, path, what, hint)
         return self._by_schema(document, views, path, token) or self._by_key(document, path, named, token)
 
     def _malformed(self, document: Document, path: Concrete, text: str, error: TrustError) -> Finding:
         if text.startswith("ENC[AES256_GCM,"):
             what = "this is a value of a SOPS file; a release is never built from one"
-            hint = _set(document.id, path)
+            hint = set_command(document.id, path)
             return self._finding("sops-value", document, path, what, hint)
-        return self._finding("malformed-secret", document, path, error.finding.what, _set(document.id, path))
+        return self._finding(
+            "malformed-secret", document, path, error.finding.what, set_command(document.id, path)
+        )
 
     def _by_schema(
         self, document: Document, views: Sequence[Effective], path: Concrete, token: Token
@@ -97,13 +99,15 @@ class SealedCheck:
                 what = f"{view.origin(path)} does not call this a secret, and the value is sealed"
                 hints = (
                     'add "writeOnly": true to it in the schema',
-                    f"or set it in clear: {_set(document.id, path)}",
+                    f"or set it in clear: {set_command(document.id, path)}",
                 )
                 return self._finding("sealed-not-secret", document, path, what, *hints)
             if token.type not in spot.secret:
                 wanted = " or ".join(sorted(spot.secret - {"bytes"}) or sorted(spot.secret))
                 what = f"sealed as {token.type}; {view.origin(path)} wants {wanted or 'no sealed value'}"
-                return self._finding("wrong-secret-type", document, path, what, _set(document.id, path))
+                return self._finding(
+                    "wrong-secret-type", document, path, what, set_command(document.id, path)
+                )
         return None
 
     def _by_key(self, document: Document, path: Concrete, named: Path, token: Token) -> Finding | None:
@@ -112,7 +116,7 @@ class SealedCheck:
             found = self._known_places().get(token.place_tag)
             what = f"this value was sealed for {found or 'another place'}, not for here"
             why = () if found else ("its place is none that this repository knows",)
-            hint = _set(document.id, path)
+            hint = set_command(document.id, path)
             return self._finding("moved-secret", document, path, what, hint)._replace(why=why)
         keyring = self._workspace.keyrings.get(environment)
         if keyring is None:
@@ -128,7 +132,7 @@ class SealedCheck:
             what = f"sealed for an older key of {document.id}; who had that one can still open it"
             return self._finding("stale-secret", document, path, what, f"sealpipe seal {document.id}")
         what = f"sealed for a key that the keyring of {environment} does not have"
-        return self._finding("unknown-key-id", document, path, what, _set(document.id, path))
+        return self._finding("unknown-key-id", document, path, what, set_command(document.id, path))
 
     def _set_below(self, document: Document, path: Concrete) -> str:
         project = self._workspace.project
@@ -140,7 +144,7 @@ class SealedCheck:
             ),
             "ENV",
         )
-        return f"remove it here, then: {_set(DocumentId(above, document.id.name), path)}"
+        return f"remove it here, then: {set_command(DocumentId(above, document.id.name), path)}"
 
     def _finding(self, word: str, document: Document, path: Concrete, what: str, *hint: str) -> Finding:
         where = self._locator.place(document, path, key=True)
@@ -170,7 +174,3 @@ class SealedCheck:
                 if named is not None:
                     mine[named] = None
         return {name: list(paths) for name, paths in found.items()}
-
-
-def _set(document: DocumentId, path: Concrete) -> str:
-    return f"sealpipe set {document} {show_path(path)}"

@@ -28,7 +28,7 @@ from sealpipe.schemas.explain import Explained, explain
 from sealpipe.schemas.lint import lint
 from sealpipe.stages.layer import layer
 from sealpipe.stages.load import units as units_of
-from sealpipe.stages.locate import Locator, deciding, located
+from sealpipe.stages.locate import PUSHED, Locator, deciding, located, set_command
 from sealpipe.stages.sealed import SealedCheck
 from sealpipe.trees import PROJECT_FILE
 
@@ -66,15 +66,25 @@ class _Report:
 
     def add(self, finding: Finding, reached: Iterable[Unit] = ()) -> None:
         key = (finding.word, finding.where, finding.path)
-        self._found.setdefault(key, finding)
+        known = self._found.setdefault(key, finding)
+        if sum(map(len, finding.why)) > sum(map(len, known.why)):
+            self._found[key] = finding  # the merged whole knows more of a choice than a part does
         self._reach.setdefault(key, set()).update(reached)
 
     def findings(self) -> tuple[Finding, ...]:
+        # A value of the wrong type also differs in kind from the layer below: one cause.
+        causes = ("wrong-type", "sealed-not-secret")
+        mistyped = {_spot(finding) for finding in self._found.values() if finding.word in causes}
         made = [
             finding._replace(reach=len(self._reach[key])) if len(self._reach[key]) > 1 else finding
             for key, finding in self._found.items()
+            if finding.word != "kind-change" or _spot(finding) not in mistyped
         ]
         return tuple(sorted(made, key=lambda finding: finding.where or Where("")))
+
+
+def _spot(finding: Finding) -> tuple[str, str]:
+    return finding.where.file if finding.where else "", finding.path
 
 
 class _Run:
@@ -177,22 +187,18 @@ class _Run:
     def _plaintext(self, schema: Effective, document: Document, path: Concrete) -> Finding:
         seal = f"sealpipe seal {document.id}"
         if self.workspace.project.abstract(document.id.environment):
-            seal = f"{document.id.environment} has no keys: remove it here, then: " + self._set_in_use(
-                document, path
-            )
+            unit = next(iter(self.users.get(document.id, ())), None)
+            target = f"{unit.environment if unit else 'ENV'}/{document.id.name}"
+            seal = f"{document.id.environment} has no keys: remove it here, then: {set_command(target, path)}"
+        mark = "writeOnly" if schema.walk.at(path).annotation("writeOnly") is True else "x-secret"
+        what = f"{schema.origin(path)} marks it {mark}, and the value in the file is not sealed"
         return Finding(
             "plaintext-secret",
-            f"{schema.origin(path)} marks it writeOnly,"
-            " and the value in the file is not sealed (value not shown)",
+            f"{what} (value not shown)",
             self.locator.place(document, path, key=True),
             show_path(path),
-            hint=(seal, "if this file was ever pushed, the value is out: change it at its source as well"),
+            hint=(seal, PUSHED),
         )
-
-    def _set_in_use(self, document: Document, path: Concrete) -> str:
-        unit = next(iter(self.users.get(document.id, ())), None)
-        environment = unit.environment if unit else "ENV"
-        return f"sealpipe set {environment}/{document.id.name} {show_path(path)}"
 
     # ---- pass 2
 
