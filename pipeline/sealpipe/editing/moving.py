@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from sealpipe.crypto.sealing import Sealer
 from sealpipe.documents.edit import move, replace_values
@@ -16,7 +17,7 @@ from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import Path, lookup, settle, show_path, typed
 from sealpipe.schemas.compile import known_at, secret_at
 from sealpipe.schemas.jsontext import add_property
-from sealpipe.tokens import looks_sealed, parse_token
+from sealpipe.tokens import parse_token
 
 
 class Moved(NamedTuple):
@@ -52,7 +53,7 @@ def move_value(slot: Slot, new_text: str, keys: DocumentKeys, sealer: Sealer) ->
         )
     new = typed_path(schema, document.values, new_text)
     secrets = _opened(slot, keys)
-    schema_edit = _schema_edit(slot, new, whole=bool(secrets) and secrets[0][0] == ())
+    schema_edit = _schema_edit(slot, new, [below for below, _ in secrets])
     text = move(document.text, slot.path, new, file=document.file)
     values = read_yaml(text, file=document.file)
     tokens: dict[Path, str] = {}
@@ -99,25 +100,34 @@ def _opened(slot: Slot, keys: DocumentKeys) -> list[tuple[Path, Given]]:
     return found
 
 
-def _schema_edit(slot: Slot, new: Path, *, whole: bool) -> FileEdit | None:
+def _schema_edit(slot: Slot, new: Path, secrets: Sequence[Path]) -> FileEdit | None:
     """The schema with the new path, described as the old one was; None when it knows the path."""
     if known_at(slot.schema, new):
         return None
     source = next(s for s in slot.workspace.schemas.values() if s.file == slot.schema.file)
     old = slot.schema.walk.at(slot.path)
-    part = dict(old.nodes[0]) if old.known and len(old.nodes) == 1 and "$ref" not in old.nodes[0] else None
-    if part is None:
-        value = present_at(slot.document.values, slot.path)
-        part = {"type": "string"} if looks_sealed(value) else infer_schema(value)
-        if whole:
-            part["writeOnly"] = True
+    if old.known and len(old.nodes) == 1 and "$ref" not in old.nodes[0]:
+        part = dict(old.nodes[0])
+    else:
+        part = infer_schema(present_at(slot.document.values, slot.path))
+        for below in secrets:
+            _mark(part, below)
     return text_edit(source.file, source.text, add_property(source.text, new, part, file=source.file))
+
+
+def _mark(part: dict[str, Any], below: Path) -> None:
+    for segment in below:
+        step = part.get("properties", {}).get(segment) if isinstance(segment, str) else part.get("items")
+        if not isinstance(step, dict):
+            return
+        part = step
+    part["writeOnly"] = True
 
 
 def _unsealed(slot: Slot, path: Path) -> Finding:
     return Finding(
         "sealed-not-secret",
-        f"{slot.schema.origin(path)} says that {show_path(path)} is no secret; a sealed value cannot stand there",
+        f"a sealed value cannot stand at {show_path(path)}, which {slot.schema.origin(path)} calls plain",
         path=show_path(path),
         hint=('mark it "writeOnly": true in the schema first',),
     )

@@ -1,0 +1,64 @@
+"""The JSON Schema of a pydantic class, asked of another process: user code never runs in ours."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+from sealpipe.errors import UsageError
+
+_NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_TIMEOUT = 60.0
+# Run with the user's own import path. The last line is ours, whatever the module prints.
+_PROGRAM = """\
+import importlib, json, sys
+sys.path.insert(0, "")
+name, _, path = sys.argv[1].partition(":")
+try:
+    found = importlib.import_module(name)
+    for part in path.split("."):
+        found = getattr(found, part)
+    schema = found.model_json_schema(by_alias=True, mode="validation")
+except ModuleNotFoundError as error:
+    print("\\n" + json.dumps({"problem": f"there is no module {error.name}"}))
+except AttributeError:
+    print("\\n" + json.dumps({"problem": "the module has no such pydantic class"}))
+except BaseException as error:
+    print("\\n" + json.dumps({"problem": f"importing it raised {type(error).__name__}"}))
+else:
+    print("\\n" + json.dumps({"schema": schema}))
+"""
+
+
+def model_schema(name: str, *, folder: str) -> dict[str, Any]:
+    """The schema of `module:Class`, imported in `folder` by this Python. Raises UsageError [no-model]."""
+    if not _NAME.fullmatch(name):
+        raise UsageError("usage", "--schema takes module:Class, such as shop.settings:Checkout")
+    problem = ""
+    answer: dict[str, Any] = {}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, name],
+            cwd=folder,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+        lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+        answer = json.loads(lines[-1]) if lines else {}
+        problem = answer.get("problem", "") if "schema" not in answer else ""
+    except subprocess.TimeoutExpired:
+        problem = f"importing it took more than {_TIMEOUT:.0f} s"
+    except ValueError:
+        problem = "it gave no schema"
+    schema = answer.get("schema")
+    if problem or not isinstance(schema, dict):
+        raise UsageError(
+            "no-model",
+            f"no schema from {name}: {problem or 'it gave none'}",
+            why=[f"imported with {sys.executable} in {folder}"],
+        )
+    return schema
