@@ -79,21 +79,15 @@ def store_pin(environ: Environ, trust: Trust, chain: RootChain | None = None) ->
     return text
 
 
-def note_version(environ: Environ, trust: Trust) -> None:
+def note_version(environ: Environ, project: str, version: int) -> None:
     """Raise the highest version seen of a project that is pinned here; never lowers it.
 
-    Call it with a trust document that was checked, and that the target branch has: a change given up on
-    a branch must not lock its author out.
+    Call it with a version that the target branch has (`trusted.settled_version`): a change given up on a
+    branch must not lock its author out.
     """
-    if environ.get("SEALPIPE_TRUST", "").strip():
-        return
-    known = _read(pins_file(environ)).get(trust.project)
-    if known is not None and known["version"] < trust.version:
-        _change(
-            environ,
-            trust.project,
-            lambda now: now and {**now, "version": max(now["version"], trust.version)},
-        )
+    known = _read(pins_file(environ)).get(project)
+    if known is not None and known["version"] < version:
+        _change(environ, project, lambda now: now and {**now, "version": max(now["version"], version)})
 
 
 Entry = dict[str, Any]

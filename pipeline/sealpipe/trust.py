@@ -72,6 +72,7 @@ __all__ = [
     "root_digest",
     "root_of",
     "signers",
+    "signers_of",
     "trust_digest",
     "trust_from_json",
 ]
@@ -306,6 +307,17 @@ def check_signed(trust: Trust, chain: RootChain, verify: Verify) -> None:
     """
     check_names_root(trust, chain)
     check_root_signed(chain.roots[-1], trust.body, named_pairs(trust.keys, trust.signatures), verify)
+
+
+def signers_of(trust: Trust, verify: Verify) -> list[str]:
+    """Names of root's keys whose signature on the document is good, as far as it goes."""
+    return [
+        name
+        for name, signature in trust.signatures
+        if name in trust.root.of
+        and (key := trust.keys[name].sign) is not None
+        and verify("TRUST", trust.body, key, signature)
+    ]
 
 
 def check_version(trust: Trust, pin: Pin) -> None:

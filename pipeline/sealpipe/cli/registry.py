@@ -46,7 +46,11 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "verify": ("verify", "Read everything back: signatures, chunks, mirrors", ()),
     },
     "People and keys": {
-        "keys": ("keys", "new, list, grant, revoke, renew", ("new", "list", "grant", "revoke", "renew")),
+        "keys": (
+            "keys",
+            "new, list, audit, grant, revoke, renew",
+            ("new", "list", "audit", "grant", "revoke", "renew"),
+        ),
         "trust": ("trust", "show, add, remove, admins, sign", ("show", "add", "remove", "admins", "sign")),
     },
     "Services": {

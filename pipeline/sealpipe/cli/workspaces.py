@@ -12,7 +12,7 @@ from sealpipe.cli.options import Common, Target
 from sealpipe.errors import TrustError, UsageError
 
 if TYPE_CHECKING:
-    from sealpipe.crypto.keys import Identity
+    from sealpipe.crypto.keys import Identity, SigningKey
     from sealpipe.editing.writing import FileEdit
     from sealpipe.model import DocumentId, Workspace
     from sealpipe.opening import DocumentKeys
@@ -30,8 +30,8 @@ def read_workspace(opts: Common, *, at: str = "") -> Workspace:
 
 def trusted_pins(opts: Common, workspace: Workspace) -> tuple[Pin, ...]:
     """The pins, and proof that trust.yaml and the keyrings are the ones to act on. Raises TrustError."""
-    from sealpipe.pins import need_pins
-    from sealpipe.stages.trusted import require_trusted
+    from sealpipe.pins import need_pins, note_version
+    from sealpipe.stages.trusted import require_trusted, settled_version
 
     if workspace.trust is None:
         require_trusted(workspace, pins=())
@@ -44,6 +44,8 @@ def trusted_pins(opts: Common, workspace: Workspace) -> tuple[Pin, ...]:
         say=lambda line: output.note(opts, line),
     )
     require_trusted(workspace, pins=pins)
+    if any(pin.min_version < workspace.trust.version for pin in pins):
+        note_version(os.environ, workspace.project.id, settled_version(workspace))
     return pins
 
 
@@ -58,6 +60,14 @@ def recipients(workspace: Workspace) -> list[str]:
     """Every reading key that the project names."""
     keys = workspace.trust.keys.values() if workspace.trust else ()
     return [key.read for key in keys if key.read]
+
+
+def signing_keys(workspace: Workspace) -> tuple[SigningKey, ...]:
+    """Every key that can sign here: SEALPIPE_SIGNING_KEY's and the person's. TrustError [no-key]."""
+    from sealpipe.keysource import find_signing_keys, need_identity
+
+    known = recipients(workspace)
+    return find_signing_keys(os.environ, known=known) or (need_identity(os.environ, known=known).sign,)
 
 
 def my_keys(workspace: Workspace, environment: str) -> DocumentKeys:

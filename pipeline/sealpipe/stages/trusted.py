@@ -188,6 +188,19 @@ def _keyring_rules(workspace: Workspace, environment: str, trust: Trust, verify:
         yield error.finding
 
 
+def settled_version(workspace: Workspace) -> int:
+    """The version of trust.yaml that the target branch has and ours follows; 0 when there is none.
+
+    A version is worth remembering only from there on: a branch may be given up.
+    """
+    target = target_of(workspace)
+    ours = workspace.trust
+    if target is None or target.trust is None or ours is None:
+        return 0
+    follows = target.trust.digest == ours.digest or target.trust.digest in ours.past
+    return target.trust.version if follows else 0
+
+
 # ---- the target branch
 
 

@@ -1,0 +1,87 @@
+"""What a service needs to start, as each platform wants it. Holds no private key, only where it is."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+KINDS = ("env", "docker", "k8s", "systemd", "github")
+_CACHE = "/var/cache/sealpipe"
+
+
+def snippet(kind: str, variables: Mapping[str, str], service: str, key_file: str) -> list[str]:
+    """Lines to paste. `variables` are SEALPIPE_URL, _ENV, _SERVICE, _TRUST; the key is named by its place."""
+    return _SNIPPETS[kind](variables, service, key_file)
+
+
+def _env(variables: Mapping[str, str], service: str, key_file: str) -> list[str]:
+    found = {**variables, "SEALPIPE_KEY_FILE": key_file or "/path/to/the/key"}
+    return [f"export {name}={shlex.quote(value)}" for name, value in found.items()] + [
+        f"export SEALPIPE_CACHE=~/.cache/sealpipe/{service}   # last good releases; a start needs no store then"
+    ]
+
+
+def _docker(variables: Mapping[str, str], service: str, key_file: str) -> list[str]:
+    secret = f"{service}-key"
+    where = key_file or f"./{secret}   # where the key is"
+    lines = ["services:", f"  {service}:", "    environment:"]
+    found = {
+        **variables,
+        "SEALPIPE_KEY_FILE": f"/run/secrets/{secret}",
+        "SEALPIPE_CACHE": _CACHE,
+    }
+    lines += [f'      {name}: "{value}"' for name, value in found.items()]
+    lines += [
+        f"    secrets: [{secret}]",
+        f"    volumes: [{service}-cache:{_CACHE}]   # survives restarts",
+        "secrets:",
+        f"  {secret}: {{file: {where}}}" if key_file else f"  {secret}: {{external: true}}",
+        "volumes:",
+        f"  {service}-cache: {{}}",
+    ]
+    return lines
+
+
+def _k8s(variables: Mapping[str, str], service: str, key_file: str) -> list[str]:  # noqa: ARG001
+    found = {
+        **variables,
+        "SEALPIPE_KEY_FILE": f"/run/secrets/{service}-key/key",
+        "SEALPIPE_CACHE": _CACHE,
+    }
+    width = max(len(name) for name in found) + 1
+    lines = ["env:"]
+    lines += [f'  - {{name: {name + ",":<{width}} value: "{value}"}}' for name, value in found.items()]
+    lines[-1] += "   # a volume that survives restarts"
+    lines += [
+        "volumeMounts:",
+        f"  - {{name: {service}-key, mountPath: /run/secrets/{service}-key, readOnly: true}}",
+        f"  - {{name: {service}-cache, mountPath: {_CACHE}}}",
+        "# in the pod:",
+        "volumes:",
+        f"  - {{name: {service}-key, secret: {{secretName: {service}-key, defaultMode: 0440}}}}",
+        f"  - {{name: {service}-cache, persistentVolumeClaim: {{claimName: {service}-cache}}}}",
+    ]
+    return lines
+
+
+def _systemd(variables: Mapping[str, str], service: str, key_file: str) -> list[str]:
+    lines = ["[Service]"]
+    lines += [f'Environment="{name}={value.replace("%", "%%")}"' for name, value in variables.items()]
+    lines += [
+        f"LoadCredential=sealpipe-key:{key_file or f'/etc/sealpipe/{service}.key'}",
+        'Environment="SEALPIPE_KEY_FILE=%d/sealpipe-key"',
+        f"CacheDirectory=sealpipe/{service}",
+        'Environment="SEALPIPE_CACHE=%C/sealpipe/' + service + '"',
+    ]
+    return lines
+
+
+def _github(variables: Mapping[str, str], service: str, key_file: str) -> list[str]:  # noqa: ARG001
+    name = f"{service}_KEY".upper().replace("-", "_")
+    lines = ["env:"]
+    lines += [f'  {variable}: "{value}"' for variable, value in variables.items()]
+    lines.append(f"  SEALPIPE_KEY: ${{{{ secrets.{name} }}}}   # gh secret set {name} < the key")
+    return lines
+
+
+_SNIPPETS = {"env": _env, "docker": _docker, "k8s": _k8s, "systemd": _systemd, "github": _github}
