@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sealpipe.stages.load import load
-
 from sealpipe.github.workflows import workflow_files
+from sealpipe.stages.load import load
 from sealpipe.trees import WorkTree
 
 ROOT = Path(__file__).resolve().parent.parent
