@@ -165,9 +165,6 @@ def environment(
     lines += [f"waiting    {file} needs another signature: sealpipe trust sign" for file in done.waiting]
     if publish_to is not None:
         lines.append(f"next       sealpipe add service checkout --in {name}")
-        lines.append(
-            f"           sealpipe trust admins {name} --need 1 --protect    only clean, pushed commits"
-        )
     output.note(opts, lines)
     if done.trust is not None and done.trust.recovery is not None:
         _recovery(opts, done.trust.recovery_name, done.trust.recovery)

@@ -83,8 +83,8 @@ def finding_lines(finding: Finding, *, color: bool = False, given_folder: str = 
         lines = [f"{head}:{place} {path}{' ' if path else ''}{clean(finding.what)}{reach}"]
     if finding.source and finding.where and finding.where.line:
         shown = finding.source.split("\n")
-        first = finding.where.line - len(shown) + 1
-        lines += [f"{first + at:>7} | {clean(line)}".rstrip() for at, line in enumerate(shown)]
+        for number, line in enumerate(shown, start=finding.where.line - len(shown) + 1):
+            lines.append(f"{number:>7} | {clean(line)}".rstrip())
         if finding.width:
             blank = " " * (max(finding.where.column, 1) - 1)
             lines.append(f"{'':>7} | {blank}{paint('^' * finding.width, style, color)}")
