@@ -227,8 +227,9 @@ def _choice(problem: Problem, schema: Effective, values: Mapping[str, Any]) -> l
 
 def _about(cause: Explained, base: Concrete) -> str:
     below = show_path(cause.path[len(base) :])
-    plain = cause.word in ("unknown-key", "missing-key") or not below
-    return cause.what if plain else f"`{below}` {cause.what}"
+    if cause.absent:
+        return f"`{below}` is missing"
+    return cause.what if cause.on_key or not below else f"`{below}` {cause.what}"
 
 
 def _words(spot: Spot) -> list[str]:

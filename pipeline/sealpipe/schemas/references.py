@@ -134,9 +134,9 @@ def gather(
     """
     gathered = Gathered()
     merged: dict[str, Any] = gathered.copy(_unwrapped(own), own, "")
+    mine = merged.get("properties", {})
     for name, layer in reversed(layers):
         plain = _unwrapped(layer)
-        mine = merged.get("properties", {})
         for keyword in ("properties", "patternProperties"):
             theirs = gathered.copy({keyword: plain.get(keyword, {})}, layer, f"{name}:")[keyword]
             if theirs:
