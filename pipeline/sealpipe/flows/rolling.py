@@ -43,6 +43,7 @@ class Wish(NamedTuple):
     batch: str = ""
     with_secrets: bool = False
     hold: bool = True
+    reason: str = ""
     break_glass: str | None = None
 
     @property
@@ -145,7 +146,7 @@ def _content(prepared: Undoing, one: Undo) -> Content:
     if wish.hold:
         hold = {
             "by": prepared.signer.name,
-            "reason": wish.break_glass or "",
+            "reason": wish.reason,
             "rejected": [*one.result.rejected, *_still_rejected(release, one)],
         }
     source = one.target.payload.rollback_of or one.target.digest

@@ -281,4 +281,14 @@ def _all_receipts(planned: Plan, done: Sequence[Receipt]) -> tuple[Receipt, ...]
 
 def note_of(prepared: Prepared) -> tuple[Finding, ...]:
     """Holds in the plan: said whether or not anything else is published."""
-    return tuple(note for one in prepared.plan.units for note in one.notes if note.word == "held")
+    return tuple(
+        note._replace(what=f"{one.unit}: {note.what}")
+        for one in prepared.plan.units
+        for note in one.notes
+        if note.word == "held"
+    )
+
+
+def waiting_for(workspace: Workspace, planned: Plan) -> tuple[Missing, ...]:
+    """Approvals that a plan still needs; none where there is no trust document."""
+    return _approved(workspace, workspace.trust, planned)[1] if workspace.trust is not None else ()

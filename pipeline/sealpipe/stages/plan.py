@@ -155,7 +155,6 @@ def _hold_note(unit: Unit, rejected: tuple[Rejected, ...], *, changed: bool) -> 
     return Finding(
         "held",
         what,
-        path=first.path,
         hint=(
             f"change it, or: sealpipe adopt {unit}     (writes the running value into the file)",
             f"to publish the rejected value after all: sealpipe publish {unit} --lift-hold",

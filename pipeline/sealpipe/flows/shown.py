@@ -1,0 +1,65 @@
+"""What a plan is shown with: who set a secret last, what needs a restart, who must approve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sealpipe import git
+from sealpipe.errors import SealpipeError
+from sealpipe.flows.planning import Request, restart_only
+from sealpipe.flows.ship import waiting_for
+from sealpipe.model import Plan, Workspace
+from sealpipe.released import Unit
+from sealpipe.stages.approvals import Missing
+
+BLAMED = 20  # lines asked of git for one plan
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A plan and what stands beside it on the page; nothing of it is in the digest."""
+
+    plan: Plan
+    target: str
+    authors: Mapping[Unit, Mapping[str, str]]  # pointer of a changed secret -> "ben, 2 days ago"
+    restarts: Mapping[Unit, str]  # a changed path that needs a restart
+    waiting: tuple[Missing, ...]
+    branch: str  # the protected branch that CI publishes from, "" where there is none
+
+
+def shown(workspace: Workspace, request: Request, planned: Plan) -> Shown:
+    """Never raises for what only decorates: a file that git does not know has no author."""
+    entry = workspace.trust.environments.get(request.environment) if workspace.trust else None
+    return Shown(
+        plan=planned,
+        target=request.target,
+        authors=_authors(workspace.root, planned),
+        restarts=restart_only(workspace, planned),
+        waiting=waiting_for(workspace, planned),
+        branch=entry.branch if entry and entry.protected else "",
+    )
+
+
+def _authors(root: str, planned: Plan) -> dict[Unit, dict[str, str]]:
+    found: dict[Unit, dict[str, str]] = {}
+    left = BLAMED
+    for one in planned.changed:
+        for change in one.changes:
+            file, _, line = change.where.rpartition(":")
+            secret = change.kind in ("secret-added", "secret-changed", "secret-resealed")
+            if not secret or not file or left == 0:
+                continue
+            left -= 1
+            blamed = _blame(root, file, int(line))
+            if blamed:
+                found.setdefault(one.unit, {})[change.pointer] = blamed
+    return found
+
+
+def _blame(root: str, file: str, line: int) -> str:
+    try:
+        known = git.log_of_line(root, file, line)
+    except SealpipeError:
+        return ""
+    return f"{known.author}, {known.when}" if known else ""
