@@ -17,11 +17,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from sealpipe.crypto.keys import Identity, generate_identity
-from sealpipe.editing.cards import card_of
 from sealpipe.editing.keyring_edit import keyring_files, new_keyring, signed_keyring
-from sealpipe.editing.trust_edit import new_trust, trust_files
+from sealpipe.editing.root_change import edit_role
+from sealpipe.editing.trust_edit import change_trust, new_trust, trust_files
 from sealpipe.editing.writing import apply
 from sealpipe.keyrings import keyring_data
 from sealpipe.roots import pin_text
@@ -78,6 +79,15 @@ SECRETS: dict[str, dict[str, tuple[str, object]]] = {
     "production-eu/_payments": {"payments.provider.secret_key": ("str", "sk_example_" + word(32))},
     "production-eu/checkout": {"db.password": ("str", word(32))},
 }
+ROLES = {
+    "ben": (
+        *(("publishes", name) for name in ("dev", "staging")),
+        *(("admin", name) for name in ("dev", "staging")),
+        *((role, name) for role in ("approves", "break-glass") for name in ("production", "production-eu")),
+    ),
+    "carla": (("publishes", "dev"), ("approves", "production"), ("approves", "production-eu")),
+}
+CI = {"ci-staging": ("staging",), "ci-production": ("production", "production-eu")}
 SERVICES = ("checkout", "search", "mailer", "gateway", "payments-worker")
 
 
@@ -106,6 +116,10 @@ class Shop:
             sys.exit(f"sealpipe {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr.decode()}")
         return done.stdout
 
+    def recovery(self) -> tuple[str, str]:
+        """Where a new recovery key goes; like every private key here it is gone at the end."""
+        return "--recovery-to", str(self.home / f"recovery-{secrets.token_hex(4)}.txt")
+
     def person(self, name: str) -> Identity:
         identity, text = generate_identity()
         file = self.home / f"{name}.txt"
@@ -116,7 +130,6 @@ class Shop:
 
 def first_signatures(shop: Shop, anna: Identity) -> None:
     """trust.yaml and a keyring for each published environment, as `init` and `add environment` write them."""
-    shutil.rmtree(shop.root / "trust", ignore_errors=True)
     workspace = load(WorkTree(str(shop.root)))
     project = workspace.project
     published = [name for name in project.environments if not project.abstract(name)]
@@ -142,14 +155,54 @@ def seal_secrets(shop: Shop) -> None:
             shop.run("set", document, path, "--type", kind, "--file", "-", stdin=data)
 
 
+def people_and_machines(shop: Shop, anna: Identity) -> None:
+    """Ben and Carla read and approve, CI publishes, services read what they inherit."""
+    everywhere = ("dev", "staging", "production", "production-eu")
+    for name, reads in (("ben", everywhere), ("carla", ("dev", "staging"))):
+        shop.person(name)
+        card = shop.run("keys", "new", name, key=name).decode().strip()
+        roles = [f"--{role}={where}" for role, where in ROLES[name]]
+        shop.run("trust", "add", name, "--card", card, *roles, *shop.recovery())
+        shop.run("keys", "grant", name, *reads, *shop.recovery())
+    for name, environments in CI.items():
+        shop.run("trust", "add", name, "--new", *(f"--publishes={where}" for where in environments))
+    for environment in ("production", "production-eu"):
+        shop.run("trust", "add", "anna", f"--approves={environment}", f"--break-glass={environment}")
+        shop.run("trust", "admins", environment, "--protected", "--approvals=1", "--branch=main")
+        for service in SERVICES:
+            shop.run("connect", f"{environment}/{service}", "--key-to", str(shop.home / f"{service}.key"))
+            (shop.home / f"{service}.key").unlink()
+    only_ci_publishes(shop, anna)
+
+
+def only_ci_publishes(shop: Shop, anna: Identity) -> None:
+    """`add` gives roles; taking one away from somebody who keeps others is an edit of the roles."""
+
+    def change(data: dict[str, Any]) -> None:
+        for environment in CI["ci-production"]:
+            edit_role(data["environments"][environment], "publishers", remove="anna")
+
+    edit = change_trust(load(WorkTree(str(shop.root))), [anna.sign], change)
+    apply(str(shop.root), trust_files(str(shop.root), edit.data, edit.chain))
+
+
 def main() -> None:
+    """Work outside git: trust made from nothing is, rightly, a fork of what is committed."""
     with tempfile.TemporaryDirectory() as folder:
-        shop = Shop(ROOT, Path(folder))
+        shop = Shop(Path(folder, "shop"), Path(folder, "home"))
+        shop.home.mkdir(mode=0o700)
+        for part in ("schemas", "environments"):
+            shutil.copytree(ROOT / part, shop.root / part)
+        shutil.copy(ROOT / "sealpipe.yaml", shop.root)
         anna = shop.person("anna")
         first_signatures(shop, anna)
         seal_secrets(shop)
-        print(shop.run("validate").decode())
-        card_of("ben", shop.person("ben"))
+        people_and_machines(shop, anna)
+        sys.stdout.write(shop.run("validate").decode())
+        shutil.rmtree(ROOT / "trust", ignore_errors=True)
+        shutil.copytree(shop.root / "trust", ROOT / "trust")
+        shutil.copytree(shop.root / "environments", ROOT / "environments", dirs_exist_ok=True)
+    print("wrote trust/ and environments/; commit them together")
 
 
 if __name__ == "__main__":
