@@ -119,7 +119,7 @@ def _said(name: str, done: Added) -> list[str]:
     if done.missing:
         lines.append(f"missing    {', '.join(done.missing[:8])}" + (" …" if len(done.missing) > 8 else ""))
         lines.append(f"next       sealpipe set {first}/{name} {done.missing[0]}")
-    elif not done.plain and not done.sealed:
+    elif done.schema and not done.plain and not done.sealed:
         lines.append(f"next       sealpipe set {first}/{name} db.host db.internal")
         lines.append(f"           sealpipe set {first}/{name} db.password --secret")
     else:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common, Target
-from sealpipe.errors import InputError, RefusedError, TrustError
+from sealpipe.errors import InputError, RefusedError
 
 if TYPE_CHECKING:
     from sealpipe.editing.readable import Edited, Readable
+    from sealpipe.editing.writing import FileEdit
     from sealpipe.model import Document, Workspace
     from sealpipe.opening import DocumentKeys
 
@@ -33,7 +34,7 @@ def command(opts: Common, *, target: Target) -> None:
 
     workspace = workspaces.read_workspace(opts)
     document = find_document(workspace, workspaces.document_of(target))
-    keys = _keys(opts, workspace, document)
+    workspace, keyrings, keys = _keys(opts, workspace, document)
     shown = readable(document, schema_of(workspace, document.id), keys)
     if shown.closed:
         output.note(opts, f"stays sealed, your key does not open it: {', '.join(shown.closed)}")
@@ -42,27 +43,22 @@ def command(opts: Common, *, target: Target) -> None:
     if result is None or result.edit is None:
         output.note(opts, "nothing changed")
         return
-    workspaces.write(opts, workspace.root, [result.edit])
+    workspaces.write(opts, workspace.root, [*(keyrings if result.sealed else ()), result.edit])
     if not opts.dry_run:
         from sealpipe.cli.render.text_values import sealed_values
 
         output.note(opts, [f"wrote      {document.file}", *sealed_values(document.file, result.sealed)])
 
 
-def _keys(opts: Common, workspace: Workspace, document: Document) -> DocumentKeys:
+def _keys(
+    opts: Common, workspace: Workspace, document: Document
+) -> tuple[Workspace, tuple[FileEdit, ...], DocumentKeys]:
     """The person's keys; whatever would keep the result from being sealed is said before the editor opens."""
     if workspace.project.abstract(document.id.environment):
-        return {}
-    from sealpipe.editing.sealing import public_key, sealed_paths
-
+        return workspace, (), {}
     workspaces.trusted_pins(opts, workspace)
-    keys = workspaces.maybe_keys(workspace, document.id.environment)
-    try:
-        public_key(workspace, document.id)
-    except TrustError:
-        if sealed_paths(document.values):
-            raise
-    return keys
+    workspace, keyrings = workspaces.with_document_key(workspace, [document.id])
+    return workspace, keyrings, workspaces.maybe_keys(workspace, document.id.environment)
 
 
 def _until_good(
@@ -81,9 +77,9 @@ def _until_good(
         result = edited(workspace, document, shown, text, Sealer())
         if not result.findings:
             return result
-        output.show_findings(result.findings, given_folder=opts.given_folder)
         if not sys.stdin.isatty():
             raise InputError(result.findings)
+        output.show_findings(result.findings, given_folder=opts.given_folder)
         if not _again():
             return None
 

@@ -206,6 +206,13 @@ def error_lines(error: SealpipeError, *, color: bool, given_folder: str = "") ->
     return lines
 
 
+def _asked(words: list[str]) -> list[str]:
+    """git's arguments from its command on; what stands in front is the same every time."""
+    while words and words[0].startswith("-"):
+        words = words[2:] if words[0] == "-c" else words[1:]
+    return words
+
+
 def run_log() -> None:
     """-v: from now on tell on stderr what is run, written and connected to; names only, never content."""
     started = time.monotonic()
@@ -218,7 +225,7 @@ def run_log() -> None:
             # Only git's arguments are ours to show; other programs are named by themselves.
             words = [str(word) for word in args[1]] if isinstance(args[1], list | tuple) else []
             name = str(args[0]).rpartition("/")[2]
-            say("run " + (shlex.join(["git", *words[1:]]) if name == "git" else name))
+            say("run " + (shlex.join(["git", *_asked(words[1:])]) if name == "git" else name))
         elif event == "os.rename":
             say(f"write {os.fsdecode(args[1])}" if isinstance(args[1], str | bytes) else "write")
         elif event == "socket.connect":

@@ -10,7 +10,7 @@ from sealpipe.errors import Finding, InputError
 
 if TYPE_CHECKING:
     from sealpipe.editing.sealing import SealedDocument
-    from sealpipe.model import Document, Workspace
+    from sealpipe.model import Document, DocumentId, Workspace
 
 _EXAMPLES = ("sealpipe seal", "sealpipe seal staging/mailer", "sealpipe seal dev --dry-run")
 
@@ -28,9 +28,10 @@ def command(opts: Common, *, target: Target | None) -> None:
     documents = _documents(workspace, target)
     if any(not workspace.project.abstract(document.id.environment) for document in documents):
         workspaces.trusted_pins(opts, workspace)
+    workspace, keyrings = workspaces.with_document_key(workspace, _keyless(workspace, documents))
     results, findings = _seal(workspace, documents)
     edits = [result.edit for result in results if result.edit is not None]
-    workspaces.write(opts, workspace.root, edits)
+    workspaces.write(opts, workspace.root, [*keyrings, *edits])
     _report(opts, results)
     if findings:
         raise InputError(findings)
@@ -47,6 +48,18 @@ def _documents(workspace: Workspace, target: Target | None) -> list[Document]:
         document
         for document in workspace.documents.values()
         if target is None or document.id.environment == target.environment
+    ]
+
+
+def _keyless(workspace: Workspace, documents: list[Document]) -> list[DocumentId]:
+    """The documents that have something to seal; the others need no key."""
+    from sealpipe.editing.slots import schema_of
+
+    return [
+        document.id
+        for document in documents
+        if document.id.name in workspace.schemas
+        and next(schema_of(workspace, document.id).plaintext(document.values), None) is not None
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sealpipe.editing.given import Given
     from sealpipe.editing.slots import Slot
     from sealpipe.editing.values import ValueEdit
+    from sealpipe.editing.writing import FileEdit
 
 _EXAMPLES = (
     "sealpipe set dev/checkout db.pool_max 20",
@@ -71,10 +73,13 @@ def command(
     slot = find_slot(workspace, workspaces.document_of(target), path)
     sealed = _wants_seal(slot, secret)
     given = _given(opts, slot, _Source(value, file, size, kind), sealed=sealed)
+    keyrings: tuple[FileEdit, ...] = ()
     if sealed:
         workspaces.trusted_pins(opts, workspace)
+        workspace, keyrings = workspaces.with_document_key(workspace, [slot.document.id])
+        slot = replace(slot, workspace=workspace)
     done = set_value(slot, given, secret=sealed, sealer=Sealer())
-    workspaces.write(opts, workspace.root, done.edits)
+    workspaces.write(opts, workspace.root, [*keyrings, *done.edits])
     report(opts, done)
     if not sealed and done.schema:
         _guess(opts, target, done)

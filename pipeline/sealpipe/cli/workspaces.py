@@ -96,6 +96,36 @@ def maybe_keys(workspace: Workspace, environment: str) -> DocumentKeys:
         raise
 
 
+def with_document_key(
+    workspace: Workspace, documents: Sequence[DocumentId]
+) -> tuple[Workspace, tuple[FileEdit, ...]]:
+    """The workspace with a key for each document that has none, where the person may make one.
+
+    Gives the keyrings' edits to write along. Whoever is no admin gets the workspace as it was: sealing
+    then says who can help.
+    """
+    from dataclasses import replace
+
+    from sealpipe.editing.keyring_edit import ensure_document_key, keyring_files
+    from sealpipe.errors import RefusedError
+    from sealpipe.keysource import find_signing_keys
+
+    edits: dict[str, FileEdit] = {}
+    for environment, name in documents:
+        keyring = workspace.keyrings.get(environment)
+        if keyring is None or name in keyring.keys:
+            continue
+        keys = find_signing_keys(os.environ, known=recipients(workspace))
+        try:
+            made = ensure_document_key(workspace, environment, name, keys=keys)
+        except RefusedError:
+            continue
+        if made is not None and made.complete:
+            workspace = replace(workspace, keyrings={**workspace.keyrings, environment: made.keyring})
+            edits |= {edit.file: edit for edit in keyring_files(workspace.root, [made])}
+    return workspace, tuple(edits.values())
+
+
 def document_of(target: Target) -> DocumentId:
     """The document that `ENV/SERVICE` (or `ENV/_all`) names. UsageError without the second part."""
     from sealpipe.model import DocumentId

@@ -25,7 +25,7 @@ from sealpipe.editing.sealing import (
 )
 from sealpipe.editing.slots import schema_of, units_of
 from sealpipe.editing.writing import FileEdit, text_edit
-from sealpipe.errors import Finding, InputError, TrustError
+from sealpipe.errors import Finding, InputError, SealpipeError, TrustError
 from sealpipe.model import Document, Workspace
 from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import Path, lookup, settle, show_path, typed
@@ -108,6 +108,8 @@ def edited(workspace: Workspace, document: Document, shown: Readable, text: str,
         return _edited(workspace, document, shown, text, sealer)
     except InputError as error:
         return Edited(None, (), error.findings)
+    except SealpipeError as error:  # no key to seal with, a value that nothing can hold
+        return Edited(None, (), (error.finding,))
 
 
 def _edited(workspace: Workspace, document: Document, shown: Readable, text: str, sealer: Sealer) -> Edited:
@@ -133,7 +135,7 @@ def _edited(workspace: Workspace, document: Document, shown: Readable, text: str
     if findings:
         return Edited(None, (), tuple(findings))
     after = replace_values(text, tokens, file=document.file) if tokens else text
-    findings = _leaks(document, shown, after) or _new_errors(workspace, document, after)
+    findings = _leaks(document, shown, after) + _new_errors(workspace, document, after)
     done = tuple(Resealed(show_path(path), line_of(after, path, document.file), "sealed") for path in new)
     return Edited(text_edit(document.file, document.text, after), done, tuple(findings))
 

@@ -110,7 +110,7 @@ def lines(found: Sequence[Line]) -> list[str]:
     rows = [
         (
             one.path,
-            f"sealed ({one.type})" if one.type else short_value(one.value, 50),
+            f"sealed ({one.type})" if one.type else _plain(one.value),
             f"{one.file}:{one.line}",
         )
         for one in found
@@ -118,3 +118,9 @@ def lines(found: Sequence[Line]) -> list[str]:
     path_width = max((len(path) for path, _, _ in rows), default=0)
     value_width = max((len(value) for _, value, _ in rows), default=0)
     return [f"{path:<{path_width}}  {value:<{value_width}}  {place}" for path, value, place in rows]
+
+
+def _plain(value: object) -> str:
+    from sealpipe.flows.reading import UNSEALED
+
+    return "NOT SEALED" if value == UNSEALED else short_value(value, 50)
