@@ -1,0 +1,84 @@
+"""Which lines of a file may be shown: none with a value that is, or may be, a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sealpipe.model import Document, DocumentId, SchemaFile
+from sealpipe.schemas.compile import effective
+from sealpipe.schemas.explain import explain
+from sealpipe.stages.locate import Locator, deciding, located
+
+
+def closed(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+SCHEMA = closed(
+    http=closed(port={"type": "integer"}, name={"type": "string"}),
+    db=closed(password={"type": "string", "writeOnly": True}, pool={"type": "integer"}),
+    free={"type": "object", "additionalProperties": True, "maxProperties": 0},
+)
+
+
+def sources(text: str, values: dict[str, Any]) -> dict[str, str]:
+    schema = effective({"s": SchemaFile("s", "schemas/s.schema.json", "", SCHEMA)}, "s", ())
+    document = Document(DocumentId("dev", "s"), "environments/dev/s.yaml", text, values)
+    found = {}
+    for problem in schema.problems(values):
+        for cause in explain(problem, schema, values):
+            made = located(cause, document, path=cause.path, schema=schema, locator=Locator())
+            found[made.path] = made.source
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "path", "source"),
+    [
+        ("http:\n  port: abc\n", {"http": {"port": "abc"}}, "http.port", "http:\n  port: abc"),
+        ("http:\n  port: abc # was 8\n", {"http": {"port": "abc"}}, "http.port", "http:\n  port: abc"),
+        ("http:\n  prt: 8080\n", {"http": {"prt": 8080}}, "http.prt", "http:\n  prt: 8080"),
+        # The value of an unknown key is shown only where it is no text and nothing hints at a secret.
+        ("http:\n  prt: hunter2\n", {"http": {"prt": "hunter2"}}, "http.prt", "http:\n  prt: …"),
+        ("http:\n  pin: 4711\n", {"http": {"pin": 4711}}, "http.pin", "http:\n  pin: …"),
+        ("http:\n  api_key: 4711\n", {"http": {"api_key": 4711}}, "http.api_key", "http:\n  api_key: …"),
+        ("db:\n  pol: 4711\n", {"db": {"pol": 4711}}, "db.pol", "db:\n  pol: …"),
+        # A secret, or something the schema does not know, on the same line.
+        ("db: {password: hunter2, pool: x}\n", {"db": {"password": "h", "pool": "x"}}, "db.pool", ""),
+        ("db: {pool: x, password: hunter2}\n", {"db": {"pool": "x", "password": "h"}}, "db.pool", ""),
+        ("http: {port: x, zz: hunter2}\n", {"http": {"port": "x", "zz": "h"}}, "http.port", ""),
+        ("http: {yy: 1, zz: hunter2}\n", {"http": {"yy": 1, "zz": "h"}}, "http.yy", ""),
+        # Maps and lists are never shown.
+        ("http:\n  port: {a: hunter2}\n", {"http": {"port": {"a": "hunter2"}}}, "http.port", ""),
+        ("free:\n  a: hunter2\n", {"free": {"a": "hunter2"}}, "free", ""),
+        # A text over several lines shows its first line only.
+        ("http:\n  port: |\n    hunter2\n", {"http": {"port": "hunter2\n"}}, "http.port", "http:\n  port: |"),
+    ],
+)
+def test_lines_that_are_shown(text: str, values: dict[str, Any], path: str, source: str) -> None:
+    assert sources(text, values)[path] == source
+
+
+def test_the_highest_layer_that_says_something_decides() -> None:
+    low = Document(
+        DocumentId("base", "s"), "low", "", {"a": {"b": 1}, "l": [1, 2], "k": [{"n": "x", "v": 1}]}
+    )
+    high = Document(
+        DocumentId("dev", "s"), "high", "", {"a": {"c": 1}, "k": [{"n": "y"}, {"n": "x", "w": 1}]}
+    )
+    values = {"a": {"b": 1, "c": 1}, "l": [1, 2], "k": [{"n": "x", "v": 1, "w": 1}, {"n": "y"}]}
+    keys = {"/k": "n"}
+
+    def of(*path: str | int) -> tuple[str, tuple[str | int, ...]]:
+        document, local = deciding((low, high), values, keys, path)
+        return document.file, local
+
+    assert of("a", "b") == ("low", ("a", "b"))
+    assert of("a", "c") == ("high", ("a", "c"))
+    assert of("l", 1) == ("low", ("l", 1))
+    assert of("k", 0, "v") == ("low", ("k", 0, "v"))
+    assert of("k", 0, "w") == ("high", ("k", 1, "w"))
+    assert of("a", "gone") == ("high", ("a",))
+    assert of("gone") == ("high", ())
