@@ -141,7 +141,7 @@ def _against_git(head: Release, drafted: Mapping[Unit, Drafted]) -> list[Finding
         return []
     elif head.payload.hold is not None and still_rendered(head.payload.hold, mine.draft):
         what = f"{unit} is held after a rollback: git still has what was rejected"
-        return [Finding("held", what, hint=(f"sealpipe adopt {unit}",))]
+        return [Finding("held", what, hint=(f"sealpipe adopt {unit}",), severity="warning")]
     else:
         what = f"{unit}: what is published (#{head.payload.number}) is not what git says"
     return [Finding("differs-from-git", what, hint=(f"sealpipe plan {unit}",))]

@@ -272,7 +272,8 @@ def _names(found: Sequence[Receipt]) -> str:
 
 
 def _undo(done: Publication, shown: Shown, given_folder: str) -> list[str]:
-    before = {one.unit: one.base for one in shown.plan.units}
+    # A release that only signs the same content again has nothing to go back from.
+    before = {one.unit: one.base for one in shown.plan.units if one.action != "resign"}
     back: list[tuple[Unit, Release]] = []
     for receipt in done.receipts:
         base = before.get(receipt.unit)
