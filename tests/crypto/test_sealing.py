@@ -188,7 +188,8 @@ class TestSpelling:
             (None, "str"), (1, "str"), ("1", "int"), (True, "int"), (2**53, "int"), (float("nan"), "float"),
             (float("inf"), "float"), ("a\0", "str"), ("\ud800", "str"), ([CANARY], "object"),
             ({"a": 2**60}, "object"),
-            ("x", "secret"), ("x" * (64 * 1024 + 1), "str"), ({"a": {1, 2}}, "object"), ({"a": b"x"}, "object"),
+            ("x", "secret"), ("x" * (64 * 1024 + 1), "str"),
+            ({"a": {1, 2}}, "object"), ({"a": b"x"}, "object"),
         ],
     )  # fmt: skip
     def test_what_cannot_be_sealed_is_said_without_the_value(self, value: Any, kind: str) -> None:
