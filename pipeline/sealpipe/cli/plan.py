@@ -104,7 +104,8 @@ def _plans(
             output.show_findings([error.finding._replace(path=name)], given_folder=opts.given_folder)
             code = 1
             continue
-        found.append(shown(workspace, request, planned))
+        before = other.project if other is not None else None
+        found.append(shown(workspace, request, planned, before=before))
     return found, code
 
 

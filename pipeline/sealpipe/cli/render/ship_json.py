@@ -31,6 +31,7 @@ def plan(planned: Plan, shown: Shown | None = None) -> dict[str, Any]:
         "commit": planned.commit.commit or None,
         "dirty": planned.commit.dirty,
         "changed": len(planned.changed),
+        "moves": list(shown.moves) if shown else [],
         "units": [
             {**unit(one), "approvals_missing": waiting[one.unit].role.need - len(waiting[one.unit].have)}
             if one.unit in waiting

@@ -20,7 +20,7 @@ ROWS = 200
 def plans(found: Sequence[Shown]) -> list[str]:
     """`plan --format markdown`: one section an environment, unchanged ones in a line."""
     lines = ["### Configuration plan", ""]
-    quiet = [one for one in found if not any(u.action != "same" for u in one.plan.units)]
+    quiet = [one for one in found if not one.moves and not any(u.action != "same" for u in one.plan.units)]
     for one in found:
         if one not in quiet:
             lines += _section(one)
@@ -42,6 +42,8 @@ def _section(shown: Shown) -> list[str]:
         f"plan {code(planned.short)} · compared with {code(planned.against)}",
         "",
     ]
+    if shown.moves:
+        lines += [*(f"- ⚠ {code(move)}" for move in shown.moves), ""]
     for one in planned.units:
         if one.action != "same":
             lines += _unit(one)

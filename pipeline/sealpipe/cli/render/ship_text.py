@@ -51,6 +51,8 @@ def plan(shown: Shown, *, color: bool = False, given_folder: str = "") -> list[s
     compared = "what is published now" if ":" in planned.against else planned.against
     where = f" ({planned.against})" if ":" in planned.against else ""
     lines = [paint(f"{planned.environment} · {what} · compared with {compared}{where}", "bold", color), ""]
+    if shown.moves:
+        lines += [paint(f"! {clean(move)}", "yellow", color) for move in shown.moves] + [""]
     for one in planned.units:
         lines += unit(one, shown, color=color, given_folder=given_folder)
     lines += _look_twice(planned, color)
