@@ -117,12 +117,30 @@ def head(folder: str | os.PathLike[str]) -> Head:
 
     Files that git ignores do not count: see `ignored_files`.
     """
-    if toplevel(folder) is None:
+    args = ["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--", "."]
+    try:
+        code, out, _ = _try(args, folder)
+    except SealpipeError as error:
+        if error.finding.what != _NO_GIT:
+            raise
         return Head()
-    branch = _text(["symbolic-ref", "--quiet", "--short", "HEAD"], folder) or ""
-    commit = resolve(folder, "HEAD") or ""
-    tree = (_text(["rev-parse", "HEAD^{tree}"], folder) or "") if commit else ""
-    return Head(commit, tree, branch, is_dirty(folder))
+    if code != 0:
+        if toplevel(folder) is None:
+            return Head()
+        run(args, cwd=folder)
+    commit = branch = ""
+    dirty = False
+    for line in _names(out):
+        if line.startswith("# branch.oid "):
+            commit = line.split(" ")[2]
+        elif line.startswith("# branch.head "):
+            branch = line.split(" ", 2)[2]
+        elif not line.startswith("# "):
+            dirty = True
+    branch = "" if branch == "(detached)" else branch
+    if commit == "(initial)":
+        return Head(branch=branch, dirty=dirty)
+    return Head(commit, _text(["rev-parse", f"{commit}^{{tree}}"], folder) or "", branch, dirty)
 
 
 def _text(args: Sequence[str], folder: str | os.PathLike[str]) -> str | None:

@@ -36,8 +36,8 @@ from sealpipe.paths import Concrete, Member, Path, Segment, lookup, settle, show
 def set_value(text: str, path: Path, value: Any, *, file: str) -> str:
     """The text with `value` at `path`; keys and list elements on the way are added where they are missing.
 
-    A map over a map changes only the keys that differ. None writes `null`, which deletes what a lower
-    layer sets. An element named by a `Member` that is not there is appended.
+    A map over a map, and a list over a list, change only what differs in them. None writes `null`, which
+    deletes what a lower layer sets. An element named by a `Member` that is not there is appended.
     """
     before = source(text, file=file)
     content = _content(value, path)
@@ -56,6 +56,12 @@ def set_value(text: str, path: Path, value: Any, *, file: str) -> str:
             if key not in value:
                 text = unset(text, (*concrete, key), file=file)
         return text
+    if isinstance(old, list) and isinstance(value, list | tuple) and old and value:
+        for index in reversed(range(len(value), len(old))):
+            text = unset(text, (*concrete, index), file=file)
+        for index, item in enumerate(value):
+            text = set_value(text, (*concrete, index), item, file=file)
+        return text
     return apply(before, insert.replace(before, slot, content), _expect(before, path, value))
 
 
@@ -67,11 +73,15 @@ def replace_values(text: str, values: Mapping[Path, str], *, file: str) -> str:
     before = source(text, file=file)
     expected = copy.deepcopy(dict(before.values))
     splices: list[Splice] = []
-    for path, value in values.items():
+    seen: set[Concrete] = set()
+    for path, value in sorted(values.items(), key=lambda item: len(item[0])):
         found = _find(before, path)
         if found is None:
             raise _not_set(before, path)
         concrete, slot = found
+        if any(concrete[:depth] in seen for depth in range(len(concrete))):
+            raise cannot_edit(before, slot.node)
+        seen.add(concrete)
         splices += insert.replace(before, slot, _content(value, path))
         lookup(expected, concrete[:-1])[concrete[-1]] = value
     return apply(before, splices, expected)
@@ -119,7 +129,7 @@ def move(text: str, old: Path, new: Path, *, file: str) -> str:
     target = settle(before.values, new[:-1])
     if target == concrete[:-1] and slot.key is not None and isinstance(new[-1], str):
         return _rename(before, slot, concrete, new[-1])
-    if target is not None and target[: len(concrete)] == concrete:
+    if settle(before.values, new[: len(concrete)]) == concrete:
         raise UsageError(
             "bad-path", "a map cannot be moved into itself", where=Where(file), path=show_path(new)
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -122,7 +123,7 @@ def compose(text: str, *, file: str) -> Node | None:
     node: Node | None = None
     try:
         if not {"&", "*", "!"}.isdisjoint(text):
-            found = list(_refused_events(text, file))
+            found = list(islice(_refused_events(text, file), _FINDING_LIMIT))
         if not found:
             node = _compose(text, file)
     except yaml.MarkedYAMLError as error:
@@ -157,9 +158,7 @@ def _root(loader: _Loader) -> Node | None:
 
 
 def _bad_characters(text: str, file: str) -> Iterator[Finding]:
-    for count, match in enumerate(RAW_FORBIDDEN.finditer(text)):
-        if count == _FINDING_LIMIT:
-            return
+    for match in islice(RAW_FORBIDDEN.finditer(text), _FINDING_LIMIT):
         yield forbidden(match[0], place_of_index(text, match.start(), file))
 
 

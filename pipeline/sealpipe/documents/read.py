@@ -13,7 +13,7 @@ from sealpipe.paths import Concrete, show_path
 
 _SCALARS = {
     "leading-zero": (
-        "a number with a leading zero means 8 to some programs and 10 to others",
+        "a number with a leading zero is octal to some programs and decimal to others",
         "put it in quotes if it is text; else drop the zero (0o10 is octal)",
     ),
     "number-too-large": (

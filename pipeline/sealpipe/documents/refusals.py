@@ -110,6 +110,12 @@ _SYNTAX: tuple[tuple[str, str, str, str], ...] = (
         "give all keys of the map the same indentation; put text with quotes or brackets in quotes",
     ),
     ("quoted scalar", "yaml-syntax", "this quoted text never ends", "add the closing quote"),
+    (
+        "node content",
+        "yaml-syntax",
+        "a value or key is missing here",
+        "put text that begins with a bracket in quotes",
+    ),
     ("end of stream", "yaml-syntax", "the file ends too early", "close the bracket or quote"),
     ("alphabetic or numeric character", "alias", "anchors and aliases are not supported", _ALIAS_HINT),
     ("undefined tag handle", "tag", "YAML tags are not supported", _TAG_HINT),
@@ -121,7 +127,7 @@ _SYNTAX: tuple[tuple[str, str, str, str], ...] = (
 def syntax(error: Any, text: str, file: str) -> Finding:
     said = " ".join(str(part) for part in (error.problem, error.context) if part)
     mark = error.problem_mark or error.context_mark
-    if "quoted scalar" in said and "end of stream" in said and error.context_mark:
+    if re.search("end of stream while|expected ',' or", said) and error.context_mark:
         mark = error.context_mark
     if mark is None:
         return Finding("yaml-syntax", "this is not YAML", Where(file), hint=("check it in an editor",))

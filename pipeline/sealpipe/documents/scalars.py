@@ -98,12 +98,17 @@ def scalar_text(value: Any, *, flow: bool = False) -> str:
     if isinstance(value, int | float):
         if not math.isfinite(value) or abs(value) > INT_LIMIT:
             raise ValueError("numbers must be finite and within ±(2^53-1)")
-        return repr(value)
+        return _with_point(repr(value))
     if not isinstance(value, str):
         raise ValueError("only text, numbers, true, false, null, lists and maps can be written")  # noqa: TRY004
     if FORBIDDEN.search(value):
         raise ValueError("the text holds NUL, a control character or a direction mark")
     return value if _can_be_plain(value, flow) else quoted(value)
+
+
+def _with_point(number: str) -> str:
+    # YAML 1.1 takes 1e-07 for text.
+    return number.replace("e", ".0e") if "e" in number and "." not in number else number
 
 
 def _can_be_plain(text: str, flow: bool) -> bool:

@@ -119,11 +119,7 @@ def end_with_breaks(source: Source, node: Node) -> int:
     if isinstance(last, ScalarNode) and last.style in ("|", ">"):
         header = source.text[last.start_mark.index : source.line_end(last.start_mark.index)]
         if "+" in header.partition("#")[0]:
-            return (
-                len(source.text[: last.end_mark.index].rstrip("\r\n"))
-                if not last.value
-                else _kept(source, last)
-            )
+            return _kept(source, last)
     return source.line_end(end_of(source, node))
 
 
