@@ -17,7 +17,8 @@ from sealpipe.errors import TrustError
 INT_LIMIT = 2**53 - 1
 DEPTH_LIMIT = 64
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# The closing quote is optional: a match that can fail is tried again at every quote, in quadratic time.
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -39,9 +40,9 @@ def strict_json(
 ) -> Any:
     """Parse UTF-8 JSON. TrustError [word] for all that two parsers might read differently.
 
-    That is: duplicate keys, NaN, integers beyond 2^53, numbers that overflow, lone surrogates, more than
-    `depth` levels. Does not check that the bytes are canonical: a signature or digest over them is the
-    caller's.
+    That is: duplicate keys, NaN, integers beyond 2^53 (but for the spelling of a float), numbers that
+    overflow, lone surrogates, more than `depth` levels. Does not check that the bytes are canonical: a
+    signature or digest over them is the caller's.
     """
     found: Any = None
     refused = False
@@ -98,10 +99,19 @@ def _no_constant(_: str) -> Any:
     raise ValueError("not a JSON number")
 
 
-def _bounded_int(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) > INT_LIMIT:
+def _bounded_int(text: str) -> int | float:
+    if len(text) > 22:
         raise ValueError("integer out of range")
-    return int(text)
+    found = int(text)
+    if abs(found) <= INT_LIMIT:
+        return found
+    # RFC 8785 writes a large float without point or exponent: 1e20 as 100000000000000000000.
+    from decimal import Decimal
+
+    number = float(found)
+    if abs(found) >= 10**21 or Decimal(repr(number)) != found:
+        raise ValueError("integer out of range")
+    return number
 
 
 def _finite(text: str) -> float:

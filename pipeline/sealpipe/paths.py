@@ -62,7 +62,7 @@ def show_path(path: Sequence[Segment]) -> str:
     text = ""
     for segment in path:
         if isinstance(segment, Member):
-            text += f"[{segment.field}={segment.value}]"
+            text += f"[{segment.field}={_as_written(segment.value)}]"
         elif isinstance(segment, int):
             text += f"[{segment}]"
         elif _PLAIN.fullmatch(segment):
@@ -74,7 +74,7 @@ def show_path(path: Sequence[Segment]) -> str:
 
 def to_pointer(path: Sequence[Segment]) -> str:
     """RFC 6901. A `Member` is written by its value: only concrete pointers can be read back."""
-    parts = (str(s.value) if isinstance(s, Member) else str(s) for s in path)
+    parts = (_as_written(s.value) if isinstance(s, Member) else str(s) for s in path)
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 
@@ -105,23 +105,34 @@ def settle(tree: Any, path: Sequence[Segment]) -> Concrete | None:
         if step is None:
             return None
         concrete.append(step)
-        node = node[step]  # type: ignore[index,call-overload]
+        node = node[step]
     return tuple(concrete)
 
 
 def _index(items: list[Any], segment: Segment) -> int | None:
     if isinstance(segment, Member):
-        for index, item in enumerate(items):
-            if isinstance(item, Mapping) and segment.field in item:
-                found = item[segment.field]
-                if found == segment.value or str(found) == segment.value:
-                    return index
+        named = [
+            (index, item[segment.field])
+            for index, item in enumerate(items)
+            if isinstance(item, Mapping) and segment.field in item
+        ]
+        # The very value first: 1, "1" and true name three elements; typed by a person, all are text.
+        for index, found in named:
+            if type(found) is type(segment.value) and found == segment.value:
+                return index
+        for index, found in named:
+            if isinstance(found, str | int) and _as_written(found) == segment.value:
+                return index
         return None
     if isinstance(segment, str):
         if not re.fullmatch(r"0|[1-9][0-9]*", segment):
             return None
         segment = int(segment)
     return segment if segment < len(items) else None
+
+
+def _as_written(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def lookup(tree: Any, path: Concrete) -> Any:
