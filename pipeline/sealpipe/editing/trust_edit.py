@@ -196,6 +196,12 @@ def add_key(
     """
     old = _need_trust(workspace)
     check_name(name)
+    for other in old.keys.values():
+        same = (sign_public is not None and other.sign == sign_public) or (read and other.read == read)
+        if same and other.name != name:
+            raise RefusedError(
+                "known-key", f"this key is registered as {other.name}", hint=["sealpipe trust show"]
+            )
 
     def change(data: dict[str, Any]) -> None:
         known = old.keys.get(name)

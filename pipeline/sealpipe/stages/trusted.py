@@ -116,7 +116,9 @@ def trusted_findings(
     target = target_of(workspace)
     findings = trust_findings(workspace, pins=pins, target=target, verify=verify)
     if workspace.trust is not None and not any(f.severity == "error" for f in findings):
-        findings += history_findings(workspace, target_refs(workspace), verify=verify)
+        told = {f.where for f in findings}  # a branch that only lies behind was told of already
+        older = history_findings(workspace, target_refs(workspace), verify=verify)
+        findings += [f for f in older if f.where not in told or f.where is None]
     return findings
 
 
@@ -153,7 +155,10 @@ def trust_findings(
         f for env in sorted(workspace.keyrings) for f in _keyring_rules(workspace, env, trust, verify)
     ]
     if target is not None:
-        findings += _against_target(workspace, target)
+        # One finding a cause: what is not even signed is not compared as well.
+        bad = {f.where.file for f in findings if f.where is not None and f.severity == "error"}
+        compared = _against_target(workspace, target)
+        findings += [f for f in compared if f.where is None or f.where.file not in bad]
     return findings
 
 
