@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Protocol, cast
 from urllib.parse import parse_qsl
 
@@ -57,6 +56,8 @@ def scheme_of(url: str) -> str:
 
 def known_schemes() -> list[str]:
     """Every scheme that `open_store` takes on this machine, sorted."""
+    from importlib.metadata import entry_points
+
     return sorted({*STORES, *(point.name for point in entry_points(group=ENTRY_POINTS))})
 
 
@@ -64,6 +65,8 @@ def _module(scheme: str) -> StoreModule:
     name = STORES.get(scheme)
     if name is not None:
         return cast("StoreModule", import_module(name))
+    from importlib.metadata import entry_points  # costs as much as all the rest of opening a store
+
     for point in entry_points(group=ENTRY_POINTS, name=scheme):
         return cast("StoreModule", point.load())
     raise UnsupportedError(
