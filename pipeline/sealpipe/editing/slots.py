@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sealpipe.errors import InputError, UsageError
+from sealpipe.errors import Finding, InputError, UsageError, Where
 from sealpipe.model import Document, DocumentId, Workspace
 from sealpipe.paths import Member, Path, Segment, lookup, parse_path, settle, show_path
-from sealpipe.project import SHARED, layer_ids
+from sealpipe.project import SHARED, is_document_name, layer_ids
 from sealpipe.released import Unit
 from sealpipe.schemas.compile import Effective, effective, known_at, plain_check, secret_above, secret_at
 
@@ -47,7 +47,10 @@ def document_file(document: DocumentId) -> str:
 
 
 def find_document(workspace: Workspace, wanted: DocumentId) -> Document:
-    """The document. UsageError for an unknown environment or file; InputError when its file is unreadable."""
+    """The document; an empty one for a shared layer that has no file there yet.
+
+    UsageError for an unknown environment or service; InputError when its file is unreadable.
+    """
     if wanted.environment not in workspace.project.environments:
         names = list(workspace.project.environments)
         near = difflib.get_close_matches(wanted.environment, names, 1)
@@ -59,19 +62,33 @@ def find_document(workspace: Workspace, wanted: DocumentId) -> Document:
     broken = [finding for finding in workspace.findings if finding.where and finding.where.file == file]
     if broken:
         raise InputError(broken)
+    if wanted.name.startswith("_") and is_document_name(wanted.name):
+        return Document(wanted, file, "", {})
     services = sorted({known.name for known in workspace.documents})
     near = difflib.get_close_matches(wanted.name, services, 1)
     hint = [f"sealpipe add service {wanted.name} --in {wanted.environment}"]
-    if wanted.name.startswith("_"):
-        hint = [f"touch {file}"]
     meant = [f"did you mean `{near[0]}`?"] if near and near[0] != wanted.name else []
     raise UsageError("unknown-document", f"there is no {file}", why=meant, hint=hint)
 
 
 def schema_for(workspace: Workspace, name: str) -> Effective:
     """The effective schema of a service, or of a shared layer alone. InputError without one."""
+    if name not in workspace.schemas:
+        file = f"schemas/{name}.schema.json"
+        broken = [finding for finding in workspace.findings if finding.where and finding.where.file == file]
+        raise InputError(broken or [_missing_schema(name, file)])
     layers = () if name.startswith("_") else (SHARED, *workspace.project.layers(name))
     return effective(workspace.schemas, name, layers)
+
+
+def _missing_schema(name: str, file: str) -> Finding:
+    empty = '{"type": "object", "additionalProperties": false, "properties": {}}'
+    return Finding(
+        "missing-schema",
+        f"{name} has no schema, so nothing says what is right and what is secret",
+        Where(file),
+        hint=(f"echo '{empty}' > {file}",),
+    )
 
 
 def schema_of(workspace: Workspace, document: DocumentId) -> Effective:

@@ -57,8 +57,8 @@ def apply(root: str, edits: Sequence[FileEdit]) -> None:
 
 def _check_unchanged(root: str, edit: FileEdit) -> None:
     path = Path(root, edit.file)
-    found = path.read_bytes() if path.is_file() else None
-    if found != edit.before:
+    found = path.read_bytes() if path.is_file() else b""
+    if found != (edit.before or b""):  # a missing file and an empty one are the same to an edit
         raise RefusedError(
             "changed-meanwhile",
             "the file was changed by somebody else meanwhile; nothing was written",
