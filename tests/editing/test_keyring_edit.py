@@ -207,8 +207,7 @@ class TestRevoke:
         assert document_keys(workspace.keyrings["production"], BEN.read) == {}
         assert opened(workspace, ANNA.read, "production", "checkout") == ["pw-production"]
         text = workspace.documents[DocumentId("production", "checkout")].text
-        assert text.startswith("# kept as it is
-")
+        assert text.startswith("# kept as it is\n")
         assert text != old_text
         assert text.count("\n") == old_text.count("\n")
         assert "# secret" in text
