@@ -38,6 +38,11 @@ class Effective:
         """Hex of H32("sealpipe.schema.1", canonical schema). Titles and descriptions count."""
         return labelled(32, "sealpipe.schema.1", canonical(self.schema)).hex()
 
+    def usable(self) -> None:
+        """Compile. Raises ValueError with a sentence where the schema cannot be used."""
+        if self.digest:
+            self._whole_checker.accepts({})
+
     @cached_property
     def walk(self) -> Walk:
         return Walk(self.schema)
@@ -67,7 +72,8 @@ class Effective:
 
     def part_problems(self, values: Mapping[str, Any]) -> list[Problem]:
         """The same for one layer, whose nulls delete and whose rest may stand in another layer."""
-        return self._asked(self._part_checker, without_deleted(values, self.walk.root))
+        part = without_deleted(values, self.walk.root) if self.walk.uses("x-merge-key") else values
+        return self._asked(self._part_checker, part)
 
     def _asked(self, checker: Checker, values: Mapping[str, Any]) -> list[Problem]:
         # A token where none belongs is said by who checks tokens, and would be a wrong type here as well.
@@ -85,9 +91,15 @@ class Effective:
 
     def locked(self, values: Mapping[str, Any]) -> tuple[str, ...]:
         """Pointers that a process may not override: those the schema names, and those in `values`."""
-        named = {to_pointer(path) for path, spot in self.named() if spot.annotation("x-locked") is True}
-        named.update(to_pointer(path) for path in locked(values, self.walk.root))
-        return tuple(sorted(named))
+        if not self.walk.uses("x-locked"):
+            return ()
+        standing = {to_pointer(path) for path in locked(values, self.walk.root)}
+        return tuple(sorted(self._locked_names | standing))
+
+    @cached_property
+    def _locked_names(self) -> frozenset[str]:
+        named = (path for path, spot in self.named() if spot.annotation("x-locked") is True)
+        return frozenset(to_pointer(path) for path in named)
 
     def restart(self, path: Path) -> bool:
         """Whether a change of `path` needs a restart: `x-restart` on it or on a map above it."""
@@ -123,8 +135,7 @@ def effective(
     made = Effective(service, own.file, files, merged)
     fault = ""
     try:
-        Checker(merged)
-        canonical(merged)
+        made.usable()
     except ValueError as error:
         fault = str(error)
     if fault:

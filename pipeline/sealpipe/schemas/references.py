@@ -27,6 +27,7 @@ MANY = ("allOf", "anyOf", "oneOf", "prefixItems")
 NAMED = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
 
 
+_KINDS = dict.fromkeys(ONE, "one") | dict.fromkeys(MANY, "many") | dict.fromkeys(NAMED, "named")
 # Definitions come back by reference; the rest says nothing here, and lint refuses what is not said.
 _LEFT_OUT = frozenset(
     {"$defs", "definitions", "$id", "$schema", "$comment", "$anchor", "$dynamicRef", "$dynamicAnchor"}
@@ -38,13 +39,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 def children(schema: Mapping[str, Any]) -> list[tuple[tuple[str | int, ...], Any]]:
     """Every direct subschema with its steps below `schema`, maps and booleans alike."""
     found: list[tuple[tuple[str | int, ...], Any]] = []
-    found += [((word,), schema[word]) for word in ONE if isinstance(schema.get(word), dict | bool)]
-    for keyword in MANY:
-        if isinstance(schema.get(keyword), list):
-            found += [((keyword, index), item) for index, item in enumerate(schema[keyword])]
-    for keyword in NAMED:
-        if isinstance(schema.get(keyword), dict):
-            found += [((keyword, name), item) for name, item in schema[keyword].items()]
+    for keyword, value in schema.items():
+        kind = _KINDS.get(keyword)
+        if kind == "one" and isinstance(value, dict | bool):
+            found.append(((keyword,), value))
+        elif kind == "many" and isinstance(value, list):
+            found += [((keyword, index), item) for index, item in enumerate(value)]
+        elif kind == "named" and isinstance(value, dict):
+            found += [((keyword, name), item) for name, item in value.items()]
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sealpipe.paths import Concrete
@@ -22,8 +22,12 @@ def plaintext(value: Any, spot: Spot, path: Concrete = ()) -> Iterator[Concrete]
     if spot.secret is not None and _refused(value, spot.secret):
         yield path
         return
-    for step, inner in _inside(value):
-        yield from plaintext(inner, spot.step(step), (*path, step))
+    if isinstance(value, Mapping):
+        for key, inner in spot.holding(value):
+            yield from plaintext(value[key], inner, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from plaintext(item, spot.step(index), (*path, index))
 
 
 def _refused(value: Any, secret: frozenset[str]) -> bool:
@@ -49,7 +53,10 @@ def stand_in(value: Any, spot: Spot) -> Any:
             )
         if _refused(value, spot.secret):
             return _token(value, spot.secret)
-    return _mapped(value, spot, stand_in)
+    if isinstance(value, Mapping):
+        changed = {key: stand_in(value[key], inner) for key, inner in spot.holding(value)}
+        return {**value, **changed} if any(new is not value[key] for key, new in changed.items()) else value
+    return _items(value, spot, stand_in) if isinstance(value, list) else value
 
 
 def _token(value: Any, secret: frozenset[str]) -> str:
@@ -63,21 +70,17 @@ def _type(token: str) -> str:
 
 def without_deleted(value: Any, spot: Spot) -> Any:
     """`value` without the `$delete` elements of keyed lists."""
-    made = _mapped(value, spot, without_deleted)
-    if not isinstance(made, list) or spot.annotation("x-merge-key") is None:
-        return made
-    return [inner for inner in made if not (isinstance(inner, Mapping) and "$delete" in inner)]
-
-
-def _mapped(value: Any, spot: Spot, change: Any) -> Any:
-    """`value` with `change` applied below it; the same object where nothing changes."""
     if isinstance(value, Mapping):
-        made = {key: change(inner, spot.step(key)) for key, inner in value.items()}
-        return made if any(made[key] is not inner for key, inner in value.items()) else value
-    if isinstance(value, list):
-        items = [change(inner, spot.step(index)) for index, inner in enumerate(value)]
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
-    return value
+        return {key: without_deleted(inner, spot.step(key)) for key, inner in value.items()}
+    if not isinstance(value, list):
+        return value
+    keyed = spot.annotation("x-merge-key") is not None
+    kept = [item for item in value if not (keyed and isinstance(item, Mapping) and "$delete" in item)]
+    return _items(kept, spot, without_deleted)
+
+
+def _items(value: list[Any], spot: Spot, change: Callable[[Any, Spot], Any]) -> list[Any]:
+    return [change(inner, spot.step(index)) for index, inner in enumerate(value)]
 
 
 def locked(value: Any, spot: Spot, path: Concrete = ()) -> Iterator[Concrete]:

@@ -69,6 +69,7 @@ class Walk:
         self._spots: dict[tuple[int, ...], Spot] = {}
         self._kept: list[Any] = []  # ids are only unique while their objects live
         self._below: dict[int, bool] = {}
+        self._uses: dict[str, bool] = {}
         self.root = self.spot([schema])
 
     def at(self, path: Path) -> Spot:
@@ -129,6 +130,22 @@ class Walk:
             self._below[id(node)] = known
         return known
 
+    def uses(self, keyword: str) -> bool:
+        """Whether an annotation stands anywhere in the schema."""
+        found = self._uses.get(keyword)
+        if found is None:
+            every: list[Any] = [self._root]
+            seen: set[int] = set()
+            found = False
+            while every and not found:
+                node = every.pop()
+                if isinstance(node, Mapping) and id(node) not in seen:
+                    seen.add(id(node))
+                    found = keyword in node
+                    every += [*self.in_place(node), *(inner for _, inner in _below(node))]
+            self._uses[keyword] = found
+        return found
+
     def _search(self, start: Mapping[str, Any], reached: set[int]) -> bool:
         waiting: list[Any] = [start]
         while waiting:
@@ -157,11 +174,14 @@ def _below(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 class Spot:
     """Every subschema that could apply at one place. `nodes` is empty where the schema says nothing."""
 
-    __slots__ = ("_steps", "_walk", "holds_secret", "nodes", "secret")
+    __slots__ = ("_holding", "_prefix", "_steps", "_unnamed", "_walk", "holds_secret", "nodes", "secret")
 
     def __init__(self, walk: Walk, nodes: tuple[Mapping[str, Any], ...]) -> None:
         self._walk = walk
         self._steps: dict[str | int, Spot] = {}
+        self._holding: dict[str, Spot] | None = None
+        self._unnamed = False
+        self._prefix = max((len(node.get("prefixItems", ())) for node in nodes), default=0)
         self.nodes = nodes
         self.secret = _token_types(walk, nodes)  # types a sealed value may have here; None: not secret
         self.holds_secret = any(walk.reaches_secret(node) for node in nodes)
@@ -176,7 +196,9 @@ class Spot:
         return next((node[keyword] for node in self.nodes if keyword in node), None)
 
     def step(self, segment: Segment) -> Spot:
-        key: str | int = segment if isinstance(segment, str | int) else ELEMENT
+        key: str | int = segment if isinstance(segment, str) else ELEMENT
+        if isinstance(segment, int):
+            key = min(segment, self._prefix)
         found = self._steps.get(key)
         if found is None:
             inner = [n for node in self.nodes for n in _applying(node, key)]
@@ -187,12 +209,23 @@ class Spot:
         """The keys that `properties` names here, in any branch."""
         return tuple(dict.fromkeys(name for node in self.nodes for name in node.get("properties", {})))
 
-    def open_inside(self) -> bool:
-        """Whether places below may have names that the schema does not list."""
-        return any(
-            node.get("patternProperties") or isinstance(node.get("additionalProperties"), Mapping)
-            for node in self.nodes
-        )
+    def holding(self, value: Mapping[str, Any]) -> Iterator[tuple[str, Spot]]:
+        """The keys of a map at this place below which a secret may stand, with their spots."""
+        if self._holding is None:
+            self._unnamed = any(self._walk.reaches_secret(inner) for n in self.nodes for inner in _unnamed(n))
+            self._holding = {key: spot for key in self.names() if (spot := self.step(key)).holds_secret}
+        if self._unnamed:
+            yield from ((key, spot) for key in value if (spot := self.step(key)).holds_secret)
+        else:  # few keys, whatever the map holds
+            yield from ((key, spot) for key, spot in self._holding.items() if key in value)
+
+
+def _unnamed(node: Mapping[str, Any]) -> Iterator[Any]:
+    """The subschemas for keys that `properties` does not name."""
+    yield from node.get("patternProperties", {}).values()
+    yield from (
+        node[keyword] for keyword in ("additionalProperties", "unevaluatedProperties") if keyword in node
+    )
 
 
 def _applying(node: Mapping[str, Any], key: str | int) -> list[Any]:
