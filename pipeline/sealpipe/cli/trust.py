@@ -178,15 +178,38 @@ def _write(
 # ---- remove, admins
 
 
-@command.command("remove", cls=options.Command, examples=("sealpipe trust remove ben",))
+@command.command(
+    "remove",
+    cls=options.Command,
+    examples=("sealpipe trust remove ben", "sealpipe trust remove anna --publishes production"),
+)
 @click.argument("name", metavar="NAME")
+@click.option("--admin", multiple=True, metavar="ENV", help="Only this role: admin of ENV.")
+@click.option("--publishes", multiple=True, metavar="ENV", help="Only this role: publisher of ENV.")
+@click.option("--approves", multiple=True, metavar="ENV", help="Only this role: approver of ENV.")
+@click.option("--break-glass", multiple=True, metavar="ENV", help="Only this role: emergencies of ENV.")
+@click.option("--root", is_flag=True, help="Only this role: signing trust.yaml.")
 @_RECOVERY
 @options.common(writes=True)
-def remove(opts: Common, *, name: str, recovery_to: str | None) -> None:
-    """Take a name out of every role; keyrings that only it had signed are signed again."""
-    from sealpipe.editing.trust_edit import remove_key
+def remove(
+    opts: Common,
+    *,
+    name: str,
+    admin: tuple[str, ...],
+    publishes: tuple[str, ...],
+    approves: tuple[str, ...],
+    break_glass: tuple[str, ...],
+    root: bool,
+    recovery_to: str | None,
+) -> None:
+    """Take a name out of every role, or only out of those named; keyrings are signed again where needed."""
+    from sealpipe.editing.trust_edit import NO_ROLES, Roles, remove_key, take_roles
 
     workspace, keys = _writable(opts)
+    roles = Roles(admin, publishes, approves, break_glass, root)
+    if roles != NO_ROLES:
+        _write(opts, workspace, take_roles(workspace, keys, name, roles), keys, recovery_to)
+        return
     _write(opts, workspace, remove_key(workspace, keys, name), keys, recovery_to)
     reads = [env for env, keyring in workspace.keyrings.items() if name in keyring.readers]
     if reads:

@@ -274,6 +274,44 @@ def remove_key(workspace: Workspace, keys: Sequence[SigningKey], name: str) -> T
     return change_trust(workspace, keys, change)
 
 
+def take_roles(workspace: Workspace, keys: Sequence[SigningKey], name: str, roles: Roles) -> TrustEdit:
+    """Take a name out of these roles only; it stays registered.
+
+    Raises UsageError for a name or environment that is not there, RefusedError [last-one] where an
+    environment would have no admin, or nobody root, left, [not-in-role] where nothing would change.
+    """
+    old = _need_trust(workspace)
+    if name not in old.keys:
+        raise UsageError("unknown-name", f"{name} is not registered", hint=["sealpipe trust show"])
+
+    def change(data: dict[str, Any]) -> None:
+        for role, environments in roles.entries():
+            for environment in environments:
+                entry = _environment(data, environment)
+                held = getattr(old.environments[environment], role).of
+                if name not in held:
+                    raise RefusedError(
+                        "not-in-role",
+                        f"{name} is not among the {role} of {environment}",
+                        hint=["sealpipe trust show"],
+                    )
+                if role in ("admins", "publishers") and held == (name,):
+                    raise RefusedError(
+                        "last-one",
+                        f"{name} is the only one among the {role} of {environment}",
+                        hint=["sealpipe trust add NAME --admin ENV --publishes ENV"],
+                    )
+                edit_role(entry, role, remove=name)
+        if roles.root:
+            if not [n for n in old.root.of if n != name and old.keys[n].kind != "recovery"]:
+                raise RefusedError(
+                    "last-one", f"{name} is the only root", hint=["sealpipe trust add NAME --root"]
+                )
+            edit_role(data, "root", remove=name)
+
+    return change_trust(workspace, keys, change)
+
+
 def set_need(
     workspace: Workspace,
     keys: Sequence[SigningKey],
