@@ -161,7 +161,6 @@ def _one(
     from sealpipe.cli.workspaces import recipients
     from sealpipe.flows.ship import check_writable, prepare, ship
     from sealpipe.keysource import find_signing_keys
-    from sealpipe.pins import note_version
 
     started = time.monotonic()
     keys = find_signing_keys(os.environ, known=recipients(workspace))
@@ -176,8 +175,6 @@ def _one(
     with output.progress(opts, f"publishing {request.target}") as say:
         result = ship(prepared, now_ms=time.time_ns() // 1_000_000, say=say)
     done.append(result)
-    if prepared.protected:
-        note_version(os.environ, prepared.trust.project, prepared.trust.version)
     if opts.format == "text":
         _show(opts, prepared, result, time.monotonic() - started)
     return _code(opts, prepared, result)
