@@ -261,6 +261,8 @@ def _parse(text: str, source: str) -> tuple[Identity, ...]:
         if problem is not None and problem.word == "unsupported-key":
             refused = refused or problem
         elif problem is not None:
+            if refused is not None and not found:
+                break  # the body of an SSH key or an encrypted file
             raise TrustError(problem.word, f"{source} line {number}: {problem.finding.what}")
     if not found:
         raise refused or TrustError("malformed-key", f"{source} holds no key (AGE-SECRET-KEY-1…)")
