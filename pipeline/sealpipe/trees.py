@@ -127,10 +127,11 @@ class WorkTree:
 
     def _why_not(self, path: str, problem: OSError) -> InputError:
         full = Path(self.root, path)
-        if full.is_symlink():
-            return _symlink(path)
-        if full.exists() and not full.is_file():
-            return _no_file(path)
+        with contextlib.suppress(OSError):
+            if full.is_symlink():
+                return _symlink(path)
+            if full.exists() and not full.is_file():
+                return _no_file(path)
         what = f"the file cannot be read: {problem.strerror}"
         return _refused("unreadable-file", path, what, f"ls -l {path}")
 
@@ -160,17 +161,18 @@ class WorkTree:
 
 
 def _read_plain(descriptor: int, path: str) -> bytes:
-    with open(descriptor, "rb", buffering=0) as file:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise _no_file(path)
-        if found.st_size > FILE_LIMIT:
-            raise _too_large(path)
         parts = []
         left = FILE_LIMIT + 1
-        while left and (part := file.read(left)):
+        # What stat says of the size is not believed: the file may be growing.
+        while left and (part := os.read(descriptor, left)):
             parts.append(part)
             left -= len(part)
+    finally:
+        os.close(descriptor)
     if not left:
         raise _too_large(path)
     return b"".join(parts)

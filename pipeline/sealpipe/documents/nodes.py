@@ -52,10 +52,6 @@ else:
     from yaml.cyaml import CParser as _Parser
 
 
-class _TooDeepError(Exception):
-    """Nesting beyond the limit; never leaves this module."""
-
-
 class _Loader(_Parser):
     """Composes nodes without resolving their types: that is `read`'s, by YAML 1.2."""
 
@@ -80,7 +76,7 @@ class _GuardedLoader(_Loader):
         if parent and parent[0] is not None:
             self.last = parent[0]
         if self.depth > DEPTH_LIMIT + 2:
-            raise _TooDeepError
+            raise RecursionError
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
@@ -145,7 +141,7 @@ def _compose(text: str, file: str) -> Node | None:
     loader = _GuardedLoader(text)
     try:
         return _root(loader)
-    except _TooDeepError:
+    except RecursionError:
         pass
     raise InputError([too_deep(place(loader.last.start_mark, file))])
 

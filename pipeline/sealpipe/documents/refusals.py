@@ -133,6 +133,10 @@ def syntax(error: Any, text: str, file: str) -> Finding:
         return Finding("yaml-syntax", "this is not YAML", Where(file), hint=("check it in an editor",))
     line = line_at(text, mark.line)
     where = place(mark, file)
+    content = text.rstrip()
+    if mark.index >= len(content):
+        where = place_of_index(text, len(content), file)
+        said = said.replace("node content", "end of stream")
     if "{{" in line or "{%" in line:
         return templating(where)
     if "cannot start any token" in said:
