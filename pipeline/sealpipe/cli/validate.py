@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import click
+
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common, Target
 
@@ -19,14 +21,16 @@ if TYPE_CHECKING:
 _EXAMPLES = (
     "sealpipe validate",
     "sealpipe validate production/checkout",
+    "sealpipe validate --changed-since HEAD     before a commit",
     "sealpipe validate --format github          annotations, in a workflow",
 )
 
 
 @options.command("validate", examples=_EXAMPLES)
 @options.target_argument(required=False)
+@click.option("--changed-since", "since", metavar="REF", default="", help="Only what changed since a commit.")
 @options.common(formats=("text", "json", "github", "markdown"))
-def command(opts: Common, *, target: Target | None) -> int:
+def command(opts: Common, *, target: Target | None, since: str) -> int:
     """Check files, layers, schemas, sealed values and signatures.
 
     Without a target everything is checked. No key is needed: of a sealed value its form, key, place and
@@ -43,6 +47,7 @@ def command(opts: Common, *, target: Target | None) -> int:
         pins=lambda workspace: _pins(opts, workspace),
         environment=target.environment if target else "",
         service=(target.service if target else None) or "",
+        since=since,
     )
     output.echo(_lines(opts, checked, root, time.monotonic() - started))
     if not checked.trusted:

@@ -13,6 +13,7 @@ from sealpipe.paths import Member, Path, Segment, lookup, parse_path, settle, sh
 from sealpipe.project import SHARED, is_document_name, layer_ids
 from sealpipe.released import Unit
 from sealpipe.schemas.compile import Effective, effective, known_at, plain_check, secret_above, secret_at
+from sealpipe.stages.load import units
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +170,4 @@ def _key_value(schema: Effective, path: Path, text: str) -> str | int:
 def units_of(workspace: Workspace, document: DocumentId) -> list[Unit]:
     """The units that a document is merged into, in the order of environments."""
     project = workspace.project
-    services = {known.name for known in workspace.documents if not known.name.startswith("_")}
-    found = []
-    for environment in project.environments:
-        for service in sorted(services):
-            unit = Unit(environment, service)
-            if not project.abstract(environment) and tuple(document) in layer_ids(project, unit):
-                found.append(unit)
-    return found
+    return [unit for unit in units(workspace) if tuple(document) in layer_ids(project, unit)]

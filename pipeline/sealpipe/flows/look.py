@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sealpipe import git
+from sealpipe.editing.slots import units_of
 from sealpipe.errors import Finding, UsageError, Where
-from sealpipe.model import Validation, Workspace
+from sealpipe.model import DocumentId, Validation, Workspace
 from sealpipe.released import Unit
 from sealpipe.stages.load import load, units
 from sealpipe.stages.trusted import trusted_findings
 from sealpipe.stages.validate import validate
-from sealpipe.trees import Tree
+from sealpipe.trees import PROJECT_FILE, Tree
 from sealpipe.trust import Pin
 
 PinsOf = Callable[[Workspace], Sequence[Pin]]
@@ -40,8 +42,10 @@ class Checked:
         return self.trusted and self.validation.ok
 
 
-def check(tree: Tree, *, pins: PinsOf, environment: str = "", service: str = "") -> Checked:
+def check(tree: Tree, *, pins: PinsOf, environment: str = "", service: str = "", since: str = "") -> Checked:
     """Everything that can be checked without a key, over all units or those of a target.
+
+    `since`: of these, only the units that files changed since that commit can have touched.
 
     Raises InputError for a sealpipe.yaml that cannot be used, UsageError for a target that does not exist.
     `pins` is asked once the workspace is read; without pins trust.yaml's root is not proven, and one
@@ -49,9 +53,32 @@ def check(tree: Tree, *, pins: PinsOf, environment: str = "", service: str = "")
     """
     workspace = load(tree)
     chosen = _chosen(workspace, environment, service) if environment else None
+    if since:
+        touched = _touched(workspace, git.changed_files(tree.root, since))
+        chosen = touched if chosen is None else tuple(unit for unit in chosen if unit in touched)
     trust = trusted_findings(workspace, pins=pins(workspace))
     asked = units(workspace) if chosen is None else chosen
     return Checked(workspace, validate(workspace, chosen), asked, tuple(dict.fromkeys(trust)))
+
+
+def _touched(workspace: Workspace, files: Sequence[str]) -> tuple[Unit, ...]:
+    """The units that a change of these files can have touched; of sealpipe.yaml, all."""
+    every = units(workspace)
+    found: set[Unit] = set()
+    for file in files:
+        top, _, rest = file.partition("/")
+        if file == PROJECT_FILE:
+            return every
+        if top == "environments" and rest.endswith(".yaml") and rest.count("/") == 1:
+            found.update(units_of(workspace, DocumentId(*rest.removesuffix(".yaml").split("/"))))
+        elif top == "schemas":
+            name = rest.removesuffix(".schema.json")
+            layers = {unit: ("_all", *workspace.project.layers(unit.service)) for unit in every}
+            found.update(unit for unit in every if name == unit.service or name in layers[unit])
+        elif top == "trust" and rest.endswith(".keyring.yaml"):
+            environment = rest.removesuffix(".keyring.yaml")
+            found.update(u for u in every if environment in workspace.project.chain(u.environment))
+    return tuple(unit for unit in every if unit in found)
 
 
 def _chosen(workspace: Workspace, environment: str, service: str) -> tuple[Unit, ...]:
