@@ -25,7 +25,7 @@ MAKERS = {
     "Workspace": {"stages/load.py"},
     "SignedRelease": {"stages/sign.py"},
     "Batch": {"stages/sign.py"},
-    "Publication": {"stages/publish.py"},
+    "Publication": {"flows/ship.py", "flows/rolling.py"},
     "Verification": {"stages/verify.py"},
     "Plan": {"stages/plan.py"},
 }

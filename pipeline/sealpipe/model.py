@@ -273,7 +273,7 @@ class Receipt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Made by `flows.ship`: a receipt per unit, and what the mirrors took."""
+    """Made by `flows.ship` and `flows.rolling`: a receipt per unit, and what the mirrors took."""
 
     batch: str
     environment: str

@@ -75,7 +75,7 @@ def place(environment: str, document: str, path: Sequence[Segment]) -> bytes:
         elif isinstance(segment, str):
             parts.append(b"k" + lp(segment.encode()))
         else:
-            raise ValueError("an index of a list without a merge key is no place")
+            raise ValueError("an index of a list without a merge key is no place")  # noqa: TRY004  # a wrong path
     return b"".join(parts)
 
 
