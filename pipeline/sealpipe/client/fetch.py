@@ -10,10 +10,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sealpipe.client.source import shown_url
-from sealpipe.errors import ConfigError, ConfigRefused, ConfigUnavailable, StoreError, TrustError, UsageError
+from sealpipe.errors import (
+    ConfigError,
+    ConfigRefused,
+    ConfigUnavailable,
+    StoreError,
+    TrustError,
+    UnsupportedError,
+    UsageError,
+)
 from sealpipe.released import Unit
 
 SIZE_LIMIT = 4 * 1024 * 1024
+CARRIERS = ("release", "env", "held")  # schemes that carry a release without a store
 
 held: dict[str, bytes] = {}
 """`held:NAME` -> a release of this very process. Only `sealpipe.testing` puts something here."""
@@ -81,7 +90,7 @@ def _from_store(url: str, unit: Unit, timeout: float) -> bytes:
             head = read_head(store, prefix, unit, timeout=timeout)
         finally:
             store.close()
-    except UsageError as error:
+    except (UsageError, UnsupportedError) as error:
         failed = ConfigError("bootstrap", f"SEALPIPE_URL: {error.finding.what}", hint=error.finding.hint)
     except TrustError as error:
         failed = ConfigRefused(error.word, f"{unit} at {shown}: {error.finding.what}")

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from sealpipe.client import cache
-from sealpipe.client.fetch import fetch
+from sealpipe.client.fetch import CARRIERS, fetch
 from sealpipe.client.snapshot import Snapshot, open_release
 from sealpipe.client.source import Source
 from sealpipe.crypto.keys import PrivateKey
@@ -252,7 +252,9 @@ def _summary(source: Source, refused: list[ConfigError], waited: float, rounds: 
     if isinstance(main, ConfigUnavailable):
         tries = f"{rounds} tries" if rounds > 1 else "1 try"
         what = f"{source.unit}: {found.what}, {tries} in {waited:.1f} s"
-    if not source.cache:
+    if not source.cache and all(url.partition(":")[0] in CARRIERS for url in source.urls):
+        pass  # a release handed over by another program is never cached
+    elif not source.cache:
         why.append("no last good release to start from: SEALPIPE_CACHE is not set")
     elif not any(cache.generations(source.cache, source.unit)):
         why.append(f"no last good release to start from: {source.cache} has none of {source.unit}")

@@ -60,21 +60,21 @@ def _text_of(annotation: Any) -> str:
     return "\n".join(_describe(annotation, set()))
 
 
-def _describe(annotation: Any, seen: set[Any]) -> Iterator[str]:
+def _describe(annotation: Any, seen: set[str]) -> Iterator[str]:
     bare, tag = bare_of(annotation, "")
     shape = shape_of(bare, tag)
-    name = f"{getattr(bare, '__module__', '')}.{getattr(bare, '__qualname__', type_name(bare))}"
-    if not isinstance(shape, Record):
-        yield f"{type(shape).__name__} {shape.text}"
-        for inner in inner_of(shape):
-            yield from _describe(inner, seen)
-        return
-    yield f"Record {name} {shape.open}"
+    name = f"{getattr(bare, '__module__', '')} {getattr(bare, '__qualname__', '')} {type_name(bare)}"
+    yield f"{type(shape).__name__} {name} {shape.text}"
     if name in seen:
         return
     seen.add(name)
+    if not isinstance(shape, Record):
+        for inner in inner_of(shape):
+            yield from _describe(inner, seen)
+        return
     for member in shape.members:
-        yield f"{member.keys} {member.paths} {member.required} {_constraints(member.annotation)}"
+        yield f"{member.keys} {member.paths} {member.required} {type_name(member.annotation)}"
+        yield _constraints(member.annotation)
         yield from _describe(member.annotation, seen)
 
 

@@ -143,10 +143,11 @@ def models_in(annotation: Any) -> Iterator[type]:
     todo = [annotation]
     while todo:
         bare, tag = bare_of(todo.pop(), "")
+        mark = bare if isinstance(bare, type) else repr(bare)
+        if mark in seen:
+            continue
+        seen.add(mark)
         if isinstance(bare, type) and issubclass(bare, BaseModel):
-            if bare in seen:
-                continue
-            seen.add(bare)
             yield bare
         todo.extend(inner_of(shape_of(bare, tag)))
 
@@ -155,7 +156,7 @@ def models_in(annotation: Any) -> Iterator[type]:
 
 
 def bare_of(annotation: Any, tag: str) -> tuple[Any, str]:
-    """Without Annotated, NewType and type aliases; a discriminator found on the way is kept."""
+    """Without Annotated, NewType, type aliases and None; a discriminator found on the way is kept."""
     while True:
         origin = get_origin(annotation)
         if origin in (typing.Annotated, typing_extensions.Annotated):
@@ -169,10 +170,16 @@ def bare_of(annotation: Any, tag: str) -> tuple[Any, str]:
             annotation = annotation.__supertype__
         elif origin in (typing.Required, typing.NotRequired, typing_extensions.ReadOnly, typing.Final):
             annotation = get_args(annotation)[0]
+        elif origin in (Union, types.UnionType) and len(some := _not_none(annotation)) == 1:
+            annotation = some[0]
         elif isinstance(annotation, typing.TypeVar):
             annotation = annotation.__bound__ or Any
         else:
             return annotation, tag
+
+
+def _not_none(union: Any) -> list[Any]:
+    return [arg for arg in get_args(union) if arg is not type(None)]
 
 
 def _tag_of(metadata: Iterable[Any]) -> str:
@@ -289,7 +296,7 @@ def _member(name: str, info: FieldInfo, *, by_alias: bool, by_name: bool) -> Mem
             keys.append(choice)
     if alias is None or by_name:
         keys.append(name)
-    annotation = info.annotation
+    annotation: Any = info.annotation
     if info.metadata or info.discriminator is not None:
         annotation = typing.Annotated[annotation, info]
     return Member(name, tuple(dict.fromkeys(keys)), tuple(paths), annotation, info.is_required())
