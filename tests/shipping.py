@@ -103,6 +103,12 @@ class Shop(Team):
         assert text.count(old) == 1, (file, old)
         self.write(file, text.replace(old, new))
 
+    def seal_again(self, environment: str, plain: str) -> None:
+        """checkout's file with its password sealed anew and these plain values."""
+        keyring = self.load().keyrings[environment]
+        self.seal(keyring, "checkout", {("db", "password"): f"another-{environment}"})
+        self.set(f"environments/{environment}/checkout.yaml", "pool: 10", plain)
+
     def trust_now(self, change: Callable[[dict[str, Any]], None] = lambda _: None, version: int = 2) -> None:
         """A signed trust.yaml: ci publishes to production, anna and ben approve and break the glass."""
         data = new_trust(PROJECT, "anna", ANNA, ["dev", "production"], since="2026-05-04")

@@ -141,7 +141,8 @@ def test_who_may_not_publish_is_told_what_to_do(shop: Shop) -> None:
     done = shop.run("publish", "production", by="anna")
     assert done.code == 5
     assert done.err == (
-        'error[not-a-publisher]: trust/trust.yaml anna may publish to production only with --break-glass "REASON"\n'
+        "error[not-a-publisher]: trust/trust.yaml anna may publish to production only with"
+        ' --break-glass "REASON"\n'
         "  environments.production.publishers: ci\n"
         "  hint: merge to main and CI publishes; in an emergency: "
         'sealpipe publish production --break-glass "why"\n'

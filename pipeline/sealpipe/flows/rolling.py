@@ -156,10 +156,9 @@ def _content(prepared: Undoing, one: Undo) -> Content:
 
 def _still_rejected(release: Release, one: Undo) -> Iterator[Mapping[str, Any]]:
     """What an earlier rollback rejected stays so, as far as the content now published does not have it."""
-    mine = {entry["path"] for entry in one.result.rejected}
     for entry in (release.payload.hold or {}).get("rejected", ()):
         single = {"rejected": [entry]}
-        if entry["path"] not in mine and not still_rendered(single, one.result.drafted.draft):
+        if entry not in one.result.rejected and not still_rendered(single, one.result.drafted.draft):
             yield entry
 
 
