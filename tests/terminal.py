@@ -18,11 +18,17 @@ class Done(NamedTuple):
     err: str
 
 
+class _Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 class Terminal:
     """A folder to type commands in. Not a terminal to the command: stdin is what is given."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.shows = False  # whether stdout is a terminal to the command
 
     def __call__(self, *words: str, stdin: bytes = b"", ok: bool = True) -> Done:
         """Run a command; with `ok` it must end with 0."""
@@ -38,7 +44,7 @@ class Terminal:
 
     def run(self, *words: str, stdin: bytes = b"") -> Done:
         here = Path.cwd()
-        out, err = io.StringIO(), io.StringIO()
+        out, err = _Screen() if self.shows else io.StringIO(), io.StringIO()
         typed = io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")
         os.chdir(self.folder)
         try:

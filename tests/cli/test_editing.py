@@ -192,6 +192,38 @@ class TestSet:
         assert SECRET not in done.out
 
 
+class TestPrompt:
+    def test_a_secret_is_asked_for_without_echo(self, shop: Terminal) -> None:
+        import os
+        import pty
+        import subprocess
+        import sys
+
+        set_password(shop)
+        master, slave = pty.openpty()
+        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "pipeline")}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sealpipe", "set", "dev/checkout", "db.password"],
+            cwd=shop.folder,
+            env=environ,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+        seen = b""
+        while b"Value (hidden): " not in seen:
+            seen += os.read(master, 4096)
+        os.write(master, b"typed-canary\n")
+        while b"sealed" not in seen:
+            seen += os.read(master, 4096)
+        assert process.wait(timeout=60) == 0
+        os.close(master)
+        assert b"typed-canary" not in seen
+        assert shop("get", "dev/checkout", "db.password").out == "typed-canary\n"
+
+
 class TestGet:
     def test_layers_published_and_maps(self, shop: Terminal) -> None:
         shop("set", "base/checkout", "db.pool_max", "10")
@@ -222,6 +254,30 @@ class TestGet:
         ):
             done = shop.run(*words)
             assert SECRET not in done.out + done.err, words
+
+    def test_a_protected_secret_is_not_put_on_a_screen_unasked(
+        self, shop: Terminal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        set_password(shop)
+        shop("set", "dev/checkout", "db.host", "h")
+        shop(
+            "trust",
+            "admins",
+            "dev",
+            "--protected",
+            "--yes",
+            "--recovery-to",
+            str(shop.folder.parent / "safe"),
+        )
+        monkeypatch.setenv("NO_COLOR", "1")
+        shop.shows = True
+        done = shop.fail(5, "get", "dev/checkout", "db.password")
+        assert done.out == ""
+        assert "hint: sealpipe get dev/checkout db.password --reveal\n" in done.err
+        assert shop("get", "dev/checkout", "db.password", "--reveal").out == SECRET + "\n"
+        assert shop("get", "dev/checkout", "db.host").out == "h\n"
+        shop.shows = False
+        assert shop("get", "dev/checkout", "db.password").out == SECRET + "\n"
 
 
 class TestUnset:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common, Target
-from sealpipe.errors import TrustError
+from sealpipe.errors import TrustError, Where
 
 if TYPE_CHECKING:
     from sealpipe.model import Workspace
@@ -31,7 +30,7 @@ def command(opts: Common, *, target: Target, path: str | None) -> None:
 
     Without PATH, or with the path of a map: every value in it and the line it comes from.
     """
-    from sealpipe.cli.render import text_explain
+    from sealpipe.cli.render import json_, text_explain
     from sealpipe.flows import explaining
 
     workspace = workspaces.read_workspace(opts)
@@ -39,17 +38,29 @@ def command(opts: Common, *, target: Target, path: str | None) -> None:
     if path is None or explaining.is_map(workspace, unit, path):
         lines = explaining.lines(workspace, unit, path or "")
         if opts.format == "json":
-            rows = [line._asdict() for line in lines]
-            output.echo(json.dumps({"schema_version": 1, "unit": str(unit), "values": rows}, indent=2))
+            output.echo(json_.document(unit=str(unit), values=[line._asdict() for line in lines]))
         else:
             output.echo(text_explain.lines(lines))
         return
     with output.progress(opts, f"explaining {unit}"):
         found = explaining.explain(workspace, unit, path, _pins(opts, workspace))
     if opts.format == "json":
-        output.echo(json.dumps({"schema_version": 1, **asdict(found)}, indent=2, ensure_ascii=False))
+        output.echo(json_.document(**{**_plain(found), "unit": str(found.unit)}))
     else:
         output.echo(text_explain.explanation(found, color=opts.color))
+
+
+def _plain(value: Any) -> Any:
+    """A result as JSON carries it: fields by name, places as text."""
+    if isinstance(value, Where):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _plain(inner) for name, inner in value._asdict().items()}
+    if isinstance(value, tuple):
+        return [_plain(inner) for inner in value]
+    return value
 
 
 def _pins(opts: Common, workspace: Workspace) -> tuple[Pin, ...] | None:

@@ -48,6 +48,11 @@ def _run(words: list[str]) -> int:
     except ValueError as error:
         return _usage(str(error))
     name = rest[0] if rest else ""
+    if name == "help" and rest[1:] == ["project"]:
+        from sealpipe.cli.topics import PROJECT
+
+        print(PROJECT)
+        return 0
     if name == "help" and len(rest) > 1:
         name, rest = rest[1], [*rest[1:], "--help"]
     if name in COMMANDS:

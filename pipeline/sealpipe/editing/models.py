@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from sealpipe.errors import UsageError
@@ -34,14 +36,18 @@ else:
 
 
 def model_schema(name: str, *, folder: str) -> dict[str, Any]:
-    """The schema of `module:Class`, imported in `folder` by this Python. Raises UsageError [no-model]."""
+    """The schema of `module:Class`, imported in `folder`. Raises UsageError [no-model].
+
+    The active virtual environment's Python imports it, where there is one; else ours.
+    """
     if not _NAME.fullmatch(name):
         raise UsageError("usage", "--schema takes module:Class, such as shop.settings:Checkout")
+    python = _python()
     problem = ""
     answer: dict[str, Any] = {}
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _PROGRAM, name],
+            [python, "-c", _PROGRAM, name],
             cwd=folder,
             capture_output=True,
             timeout=_TIMEOUT,
@@ -59,6 +65,12 @@ def model_schema(name: str, *, folder: str) -> dict[str, Any]:
         raise UsageError(
             "no-model",
             f"no schema from {name}: {problem or 'it gave none'}",
-            why=[f"imported with {sys.executable} in {folder}"],
+            why=[f"imported with {python} in {folder}"],
         )
     return schema
+
+
+def _python() -> str:
+    active = os.environ.get("VIRTUAL_ENV")
+    found = Path(active, "bin/python") if active else None
+    return str(found) if found is not None and found.exists() else sys.executable
