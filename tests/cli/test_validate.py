@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sealpipe.cli.main import main
+from sealpipe.crypto import bech32
 from team import Team
 
 SHOP = {
@@ -22,6 +23,7 @@ SHOP = {
     },
     "additionalProperties": False,
 }
+ANNA_KEY, BEN_KEY = (bech32.encode("age-secret-key-", bytes([n]) * 32).upper() for n in (1, 2))
 PAY = {**SHOP, "properties": {"psp": {**SHOP["properties"]["db"], "properties": {  # type: ignore[index]
     "token": {"type": "string", "x-secret": True}, "pool": {"type": "integer"}}}}}  # fmt: skip
 MAIL = {**SHOP, "properties": {"smtp": SHOP["properties"]["db"]}}  # type: ignore[index]
@@ -156,6 +158,44 @@ def test_an_abstract_environment_stands_for_what_is_made_of_it(
     code, out, _ = run(capsys, "base/checkout")
     assert code == 4
     assert "(reaches 3 documents)" in out
+
+
+def test_open_checks_the_content_of_secrets_and_shows_nothing_of_it(
+    team: Team, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = json.loads(json.dumps(SHOP))
+    rules["properties"]["db"]["properties"]["password"]["minLength"] = 8
+    team.write("schemas/checkout.schema.json", json.dumps(rules))
+    assert run(capsys)[0] == 0  # without a key nobody can tell
+    assert run(capsys, "--open")[0] == 6  # [no-key]
+    monkeypatch.setenv("SEALPIPE_KEY", ANNA_KEY)
+    code, out, err = run(capsys, "--open", "dev")
+    assert (code, err) == (4, "")
+    assert out.startswith(
+        "error[too-short]: environments/dev/checkout.yaml:3:3  db.password\n"
+        "  the sealed value must have at least 8 characters\n"
+        "  hint: sealpipe set dev/checkout db.password\n"
+    )
+    assert "pw-dev" not in out
+    assert run(capsys, "--open", "production")[0] == 0
+
+
+def test_open_as_somebody_who_reads_nothing(
+    team: Team, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEALPIPE_KEY", BEN_KEY)
+    code, out, _ = run(capsys, "--open", "dev")
+    assert code == 0
+    assert "warning[not-opened]: environments/dev/checkout.yaml" in out
+
+
+def test_only_what_changed(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
+    team.write("environments/dev/checkout.yaml", "db: {pol: 1}\n")
+    team.commit("a mistake")
+    code, out, _ = run(capsys, "--changed-since", "HEAD")
+    assert (code, "0 documents" in out) == (0, True)
+    assert run(capsys, "--changed-since", "HEAD~1")[0] == 4
+    assert run(capsys, "--changed-since", "nothing-like-it")[0] == 1
 
 
 def test_outside_a_repository(

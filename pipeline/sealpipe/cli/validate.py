@@ -29,13 +29,14 @@ _EXAMPLES = (
 @options.command("validate", examples=_EXAMPLES)
 @options.target_argument(required=False)
 @click.option("--changed-since", "since", metavar="REF", default="", help="Only what changed since a commit.")
+@click.option("--open", "open_", is_flag=True, help="Open secrets with your key and check their content too.")
 @options.common(formats=("text", "json", "github", "markdown"))
-def command(opts: Common, *, target: Target | None, since: str) -> int:
+def command(opts: Common, *, target: Target | None, since: str, open_: bool) -> int:
     """Check files, layers, schemas, sealed values and signatures.
 
     Without a target everything is checked. No key is needed: of a sealed value its form, key, place and
-    type are checked. Ends with 4 for an error in the configuration, 6 when trust.yaml or a keyring is not
-    to be trusted.
+    type are checked; its content is what --open is for. Ends with 4 for an error in the configuration, 6
+    when trust.yaml or a keyring is not to be trusted.
     """
     from sealpipe.flows.look import check
     from sealpipe.trees import WorkTree
@@ -49,10 +50,23 @@ def command(opts: Common, *, target: Target | None, since: str) -> int:
         service=(target.service if target else None) or "",
         since=since,
     )
+    if open_:
+        checked = _opened(checked)
     output.echo(_lines(opts, checked, root, time.monotonic() - started))
     if not checked.trusted:
         return 6
     return 0 if checked.ok else 4
+
+
+def _opened(checked: Checked) -> Checked:
+    """The content of secrets too, as far as the person's key opens them. TrustError [no-key] without one."""
+    from sealpipe.cli import workspaces
+    from sealpipe.flows.look import check_opened
+
+    workspaces.my_identity(checked.workspace)
+    environments = checked.workspace.keyrings
+    keys = {name: workspaces.maybe_keys(checked.workspace, name) for name in environments}
+    return check_opened(checked, keys)
 
 
 def _pins(opts: Common, workspace: Workspace) -> Sequence[Pin]:
@@ -70,24 +84,14 @@ def _pins(opts: Common, workspace: Workspace) -> Sequence[Pin]:
 
 
 def _lines(opts: Common, checked: Checked, root: str, seconds: float) -> list[str]:
+    from sealpipe import git
     from sealpipe.cli.render import github, json_, markdown, text
 
     if opts.format == "json":
         return json_.validation(checked)
     if opts.format == "github":
-        return github.validation(checked, prefix=_prefix(root))
+        return github.validation(checked, prefix=git.prefix(root))
     if opts.format == "markdown":
         return markdown.validation(checked)
     lines = text.validation(checked, seconds=seconds, color=opts.color, given_folder=opts.given_folder)
     return [] if opts.quiet and not checked.findings else lines
-
-
-def _prefix(root: str) -> str:
-    """The configuration's folder within the git repository, with forward slashes."""
-    from pathlib import Path
-
-    from sealpipe import git
-
-    top = git.toplevel(root)
-    inside = Path(root).resolve().relative_to(Path(top).resolve()).as_posix() if top else "."
-    return "" if inside == "." else inside

@@ -1,18 +1,25 @@
-"""What `validate` does: load, trust files, layers, schemas, sealed values. Writes and opens nothing."""
+"""What `validate` does: load, trust files, layers, schemas, sealed values. Writes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sealpipe import git
-from sealpipe.editing.slots import units_of
-from sealpipe.errors import Finding, UsageError, Where
-from sealpipe.model import DocumentId, Validation, Workspace
+from sealpipe.editing.slots import schema_for, units_of
+from sealpipe.errors import Finding, TrustError, UsageError, Where
+from sealpipe.model import DocumentId, ValidatedConfig, Validation, Workspace
+from sealpipe.opening import DocumentKeys, open_token
+from sealpipe.paths import settle, show_path
 from sealpipe.released import Unit
+from sealpipe.schemas.compile import Effective, plain_check
+from sealpipe.schemas.explain import explain_opened
 from sealpipe.stages.load import load, units
+from sealpipe.stages.locate import Locator, set_command
 from sealpipe.stages.trusted import trusted_findings
 from sealpipe.stages.validate import validate
+from sealpipe.tokens import place
 from sealpipe.trees import PROJECT_FILE, Tree
 from sealpipe.trust import Pin
 
@@ -27,11 +34,13 @@ class Checked:
     validation: Validation
     units: tuple[Unit, ...]
     trust: tuple[Finding, ...]
+    opened: tuple[Finding, ...] = ()  # about the content of secrets, where somebody's key opened them
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All of them, in the order of files and lines."""
-        return tuple(sorted([*self.trust, *self.validation.findings], key=lambda f: f.where or Where("")))
+        every = dict.fromkeys([*self.trust, *self.validation.findings, *self.opened])
+        return tuple(sorted(every, key=lambda finding: finding.where or Where("")))
 
     @property
     def trusted(self) -> bool:
@@ -39,7 +48,7 @@ class Checked:
 
     @property
     def ok(self) -> bool:
-        return self.trusted and self.validation.ok
+        return not any(finding.severity == "error" for finding in self.findings)
 
 
 def check(tree: Tree, *, pins: PinsOf, environment: str = "", service: str = "", since: str = "") -> Checked:
@@ -110,3 +119,46 @@ def _chosen(workspace: Workspace, environment: str, service: str) -> tuple[Unit,
             hint=[f"sealpipe add service {service} --in {environment}"],
         )
     return found
+
+
+def check_opened(checked: Checked, keys: Mapping[str, DocumentKeys]) -> Checked:
+    """The same with the content of secrets checked, as far as `keys` (environment -> keys) open them.
+
+    What is said holds nothing of a value. Units that are not valid are left out: their secrets may stand
+    anywhere. A document without a key is told in one warning.
+    """
+    found: dict[tuple[str, str, str], Finding] = {}
+    for config in checked.validation.configs.values():
+        schema = schema_for(checked.workspace, config.unit.service)
+        for key, finding in _opened(config, schema, keys):
+            found.setdefault(key, finding)
+    return replace(checked, opened=tuple(found.values()))
+
+
+def _opened(
+    config: ValidatedConfig, schema: Effective, keys: Mapping[str, DocumentKeys]
+) -> Iterator[tuple[tuple[str, str, str], Finding]]:
+    documents = {document.id: document for document in config.config.documents}
+    locator = Locator()
+    for sealed in config.config.sealed:
+        environment, name = sealed.document
+        document, shown = documents[sealed.document], show_path(sealed.path)
+        where = Where(document.file)
+        mine = keys.get(environment, {}).get(name)
+        if mine is None:
+            what = f"your key does not open {sealed.document}, so its secrets were not looked into"
+            yield (str(where), "", ""), Finding("not-opened", what, where, severity="warning")
+            continue
+        where = locator.place(document, settle(document.values, sealed.path) or (), key=True)
+        try:
+            value = open_token(sealed.token, place(environment, name, sealed.path), mine)
+        except TrustError as error:
+            yield (str(where), shown, error.word), error.finding._replace(where=where, path=shown)
+            continue
+        if isinstance(value, bytes):
+            value = base64.b64encode(value).decode("ascii")
+        for problem in plain_check(schema, sealed.path, value):
+            word, what = explain_opened(problem)
+            hint = (set_command(sealed.document, sealed.path),)
+            text = f"the sealed value {what}"
+            yield (str(where), shown, word), Finding(word, text, where, shown, hint=hint)

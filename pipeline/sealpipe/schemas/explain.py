@@ -69,6 +69,8 @@ _PLAIN_WORDS = {
     "false": ("forbidden", "must not be set: the schema accepts nothing here"),
 }
 
+_TELLING = ("additionalProperties", "unevaluatedProperties", "required", "dependentRequired", "propertyNames")
+
 
 class Explained(NamedTuple):
     """One cause, without its place in a file: `path` is what it is about, and where the finding stands."""
@@ -97,6 +99,20 @@ def explain(problem: Problem, schema: Effective, values: Mapping[str, Any]) -> l
         return [_wrong_type(problem, values)]
     allowed = problem.keyword in ("enum", "const")
     return [_not_allowed(problem.path, problem.limit, schema, values) if allowed else _simple(problem)]
+
+
+def explain_opened(problem: Problem) -> tuple[str, str]:
+    """Word and sentence for an opened secret that does not fit: what the schema says, and no more."""
+    inside = bool(problem.path) or bool(problem.branches) or problem.keyword in _TELLING
+    if inside:
+        return "not-valid", "does not fit its schema (what is wrong inside is not shown)"
+    if problem.keyword == "type":
+        wanted = " or ".join(_NOUNS.get(name, name) for name in problem.names)
+        return "wrong-type", f"must be {wanted}"
+    if problem.keyword in ("enum", "const"):
+        return "not-allowed", "is not one of the allowed values"
+    found = _simple(problem)
+    return found.word, found.what
 
 
 def _unknown_key(problem: Problem, name: str, schema: Effective) -> Explained:

@@ -20,7 +20,7 @@ def test_an_annotation() -> None:
     ]
     assert github.findings([finding(severity="warning")])[0].startswith("::warning file=")
     assert github.findings([finding(where=None)]) == ["::error title=bad-thing::it is wrong"]
-    assert "file=config/environments" in github.findings([found], prefix="config")[0]
+    assert "file=config/environments" in github.findings([found], prefix="config/")[0]
 
 
 def test_nothing_in_a_finding_can_begin_a_command_of_its_own() -> None:

@@ -23,7 +23,7 @@ def validation(checked: Checked, *, prefix: str = "") -> list[str]:
 def findings(found: Sequence[Finding], *, prefix: str = "") -> list[str]:
     """At most ten annotations: the worst first, the last one telling how many are left.
 
-    `prefix` is the configuration's folder within the git repository, "" when it is the repository.
+    `prefix`: the configuration's folder within the git repository, as `config/`; "" when it is the root.
     """
     worst = sorted(found, key=lambda finding: finding.severity != "error")
     if len(worst) <= LIMIT:
@@ -42,7 +42,7 @@ def annotation(finding: Finding, *, prefix: str = "") -> str:
     where = finding.where
     properties = []
     if where:
-        properties.append(("file", f"{prefix}/{where.file}" if prefix else where.file))
+        properties.append(("file", prefix + where.file))
         if where.line:
             properties.append(("line", str(where.line)))
         if where.line and where.column:
