@@ -139,7 +139,8 @@ def test_payload_round_trip():
     [
         {"rid": "no"},
         {"break_glass": ""},
-        {"break_glass": "two\nlines"},
+        {"break_glass": "\n"},
+        {"tool": "two\nlines"},
         {"git": {"commit": "HEAD"}},
         {"number": 0},
         {"project": "x"},
@@ -151,6 +152,17 @@ def test_a_payload_that_readers_refuse_is_not_made(change):
     payload = payload_from_json(Recipe().payload_body())
     with pytest.raises(ValueError):
         payload_bytes(dataclasses.replace(payload, **change))
+
+
+def test_reasons_are_written_on_one_line():
+    payload = payload_from_json(Recipe().payload_body())
+    typed = "CI\nis\tdown \x1b[31m\u202e!" + "x" * 2000
+    hold = {"by": "anna", "reason": typed, "rejected": []}
+    written = payload_from_json(payload_bytes(dataclasses.replace(payload, break_glass=typed, hold=hold)))
+    assert written.break_glass.startswith("CI is down [31m !xxx")
+    assert len(written.break_glass) == 1000
+    assert written.hold["reason"] == written.break_glass
+    assert hold["reason"] == typed
 
 
 def test_digests_and_approval_bytes():

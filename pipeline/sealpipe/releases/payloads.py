@@ -29,7 +29,10 @@ Test = Callable[[Any], bool]
 
 
 def payload_bytes(payload: Payload) -> bytes:
-    """Canonical JSON of a payload: what is signed. Raises ValueError for what a reader would refuse."""
+    """Canonical JSON of a payload: what is signed. Raises ValueError for what a reader would refuse.
+
+    Reasons, which people type, are written on one line and cut at 1000 characters.
+    """
     data: dict[str, Any] = {
         "format": payload.format,
         "min_format": payload.min_format,
@@ -54,6 +57,10 @@ def payload_bytes(payload: Payload) -> bytes:
         value = getattr(payload, name)
         if value is not None:
             data[name] = dict(value) if isinstance(value, Mapping) else value
+    if "break_glass" in data:
+        data["break_glass"] = _one_line(data["break_glass"])
+    if "hold" in data:
+        data["hold"]["reason"] = _one_line(data["hold"]["reason"])
     found = canonical(data)
     problem = ""
     try:
@@ -63,6 +70,10 @@ def payload_bytes(payload: Payload) -> bytes:
     if problem:
         raise ValueError(problem)
     return found
+
+
+def _one_line(reason: str) -> str:
+    return " ".join(_CONTROL.sub(" ", reason).split())[:1000]
 
 
 def payload_from_json(data: bytes) -> Payload:
