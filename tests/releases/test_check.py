@@ -635,6 +635,21 @@ def test_the_documented_rules_are_the_words_that_can_be_raised():
     assert documented <= tested
 
 
+def test_a_good_trust_document_is_remembered_by_all_that_made_it_good():
+    """After a right release: the same document with other signatures, another root, another verifier."""
+    assert accepted(GOOD)
+    refused(GOOD.but(trust_signers=("ben",)).bytes(), "unsigned-trust")
+    frames = split_release(GOOD.bytes())
+    wrong = frames.trust._replace(signatures=((key("anna").public, bytes(64)),))
+    forged = encode_release(
+        PROJECT, frames.chain, *wrong[::-1], *frames.payload[::-1], frames.draft, frames.approvals
+    )
+    refused(forged, "bad-signature")
+    refused(GOOD.but(roots=(root("ben"),)).bytes(), "unsigned-trust", pins=pins(root("ben")))
+    refused(GOOD.bytes(), "bad-signature", verify=lambda *_: False)
+    assert accepted(GOOD)
+
+
 # ---- newer
 
 

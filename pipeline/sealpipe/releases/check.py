@@ -1,6 +1,6 @@
 """What a reader believes of a release. Pure: bytes, pins and the reader's identity in, a Release out.
 
-No clock, no store, no file; nothing is kept. The rules run in this order, and a release that breaks one
+No clock, no store, no file. Nothing is kept but the last few good trust documents, by their bytes. The rules run in this order, and a release that breaks one
 is refused with the word beside it. Nothing is parsed before the rules above it held.
 
  1. at most 4 MiB                                                        [release-too-large]
@@ -40,6 +40,7 @@ the content fits anybody's settings.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from sealpipe.crypto import signing
@@ -50,6 +51,7 @@ from sealpipe.releases.payloads import payload_from_json
 from sealpipe.releases.wire import (
     MAGIC,
     RELEASE_LIMIT,
+    Block,
     Cursor,
     Frames,
     approval_body,
@@ -61,6 +63,7 @@ from sealpipe.trust import (
     EnvironmentTrust,
     Pin,
     Role,
+    Root,
     Trust,
     Verify,
     chain_matches,
@@ -135,8 +138,7 @@ def _pinned_frames(
 
 
 def _trust(frames: Frames, pin: Pin, min_trust: int, verify: Verify) -> Trust:
-    check_root_signed(frames.chain.roots[-1], frames.trust.body, frames.trust.signatures, verify)
-    trust = trust_from_json(frames.trust.body)
+    trust = _signed_trust(frames.chain.roots[-1], frames.trust, verify)
     if trust.project != frames.project:
         raise TrustError("foreign-trust", "the release's trust document belongs to another project")
     check_names_root(trust, frames.chain)
@@ -148,6 +150,13 @@ def _trust(frames: Frames, pin: Pin, min_trust: int, verify: Verify) -> Trust:
             why=["an old one would give revoked keys their rights back"],
         )
     return trust
+
+
+# All heads of a store embed the same few documents, and a signature over the same bytes stays good.
+@lru_cache(maxsize=8)
+def _signed_trust(root: Root, block: Block, verify: Verify) -> Trust:
+    check_root_signed(root, block.body, block.signatures, verify)
+    return trust_from_json(block.body)
 
 
 def _environment(trust: Trust, name: str) -> EnvironmentTrust:
