@@ -37,7 +37,7 @@ def leaves(draft: Draft) -> dict[Path, Leaf]:
 
 def _walk(draft: Draft, node: Any, path: Path, at: Concrete) -> Iterator[Leaf]:
     pointer = to_pointer(at)
-    if isinstance(node, Mapping) and node:
+    if isinstance(node, Mapping) and (node or not path):
         for key in node:
             yield from _walk(draft, node[key], (*path, key), (*at, key))
         return
