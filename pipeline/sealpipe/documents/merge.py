@@ -6,7 +6,7 @@ asked for rarely (`owner`, `provenance`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sealpipe.errors import Finding, Where
@@ -16,6 +16,7 @@ from sealpipe.tokens import looks_sealed
 
 LEAF_LIMIT = 10_000
 DELETE = "$delete"
+_CONTAINERS = (dict, list)
 
 MergeKeyAt = Callable[[Sequence[Segment]], str | None]
 """The field that names the elements of the list at a path, from the schema; None: the list replaces."""
@@ -78,22 +79,25 @@ class _Merging:
         """`path` names elements of keyed lists by key, `here` is the same place in the layer's own text."""
         merged = dict(low)
         for key, value in high.items():
-            below, there = (*path, key), (*here, key)
             if value is None:
                 if merged.pop(key, None) is None:
-                    what = f"`{key}: null` deletes nothing: no lower layer sets `{key}` here"
-                    self.add(
-                        "deletes-nothing",
-                        what,
-                        below,
-                        there,
-                        hint=f"remove the line, or give `{key}` a value",
-                    )
+                    self.nothing_to_delete(key, (*path, key), (*here, key))
             elif key in merged:
-                merged[key] = self.values(merged[key], value, below, there)
+                # Paths are built only for what needs one: most of a document is scalars over scalars.
+                if isinstance(value, _CONTAINERS) or isinstance(merged[key], _CONTAINERS):
+                    merged[key] = self.values(merged[key], value, (*path, key), (*here, key))
+                else:
+                    merged[key] = value
+            elif isinstance(value, _CONTAINERS):
+                merged[key] = self.fresh(value, (*path, key), (*here, key))
             else:
-                merged[key] = self.fresh(value, below, there)
+                merged[key] = value
         return merged
+
+    def nothing_to_delete(self, key: str, path: Path, here: Concrete) -> None:
+        name = show_path((key,))
+        what = f"`{name}: null` deletes nothing: no lower layer sets `{name}` here"
+        self.add("deletes-nothing", what, path, here, hint=f"remove the line, or give `{name}` a value")
 
     def values(self, low: Any, high: Any, path: Path, here: Concrete) -> Any:
         low_kind, high_kind = _kind(low), _kind(high)
@@ -213,16 +217,18 @@ def _name(item: Any, field: str) -> tuple[str, Any] | None:
 
 def _survey(node: Any, path: Concrete, merge_key_at: MergeKeyAt, merge_keys: dict[str, str]) -> int:
     """Number of leaves; enters every keyed list of the merged tree into `merge_keys`."""
-    if isinstance(node, Mapping):
-        return sum(_survey(value, (*path, key), merge_key_at, merge_keys) for key, value in node.items())
     if isinstance(node, list):
         field = merge_key_at(path)
         if field is not None:
             merge_keys[to_pointer(path)] = field
-        return sum(
-            _survey(value, (*path, index), merge_key_at, merge_keys) for index, value in enumerate(node)
-        )
-    return 1
+    entries: Iterable[tuple[str | int, Any]] = node.items() if isinstance(node, Mapping) else enumerate(node)
+    leaves = 0
+    for step, value in entries:
+        if isinstance(value, _CONTAINERS):
+            leaves += _survey(value, (*path, step), merge_key_at, merge_keys)
+        else:
+            leaves += 1
+    return leaves
 
 
 def _owner(

@@ -22,6 +22,7 @@ RAW_FORBIDDEN = re.compile(
 MAYBE_TYPED = frozenset("0123456789+-.~nNtTfF")
 """First characters of plain scalars that may be anything but a string."""
 
+_NUMERIC = frozenset("0123456789+-.")
 _WORDS: dict[str, Any] = {"": None, "~": None}
 _WORDS.update(dict.fromkeys(("null", "Null", "NULL")))
 _WORDS.update(dict.fromkeys(("true", "True", "TRUE"), True))
@@ -49,10 +50,10 @@ class BadScalarError(ValueError):
 
 def plain_value(text: str) -> Any:
     """The value of an unquoted scalar. Raises BadScalarError with the finding's word."""
-    if text[:1] not in MAYBE_TYPED and text:
-        return text
     if text in _WORDS:
         return _WORDS[text]
+    if text[0] not in _NUMERIC:
+        return text
     if _INT.fullmatch(text):
         digits = text.lstrip("+-")
         if len(digits) > 1 and digits[0] == "0":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sealpipe.documents.merge import Merged, merge
@@ -46,17 +46,17 @@ def layer(
     return LayeredConfig(unit, documents, merged.values, tuple(sealed), merged.merge_keys)
 
 
-def sealed_strings(node: Any, path: Concrete = ()) -> Iterator[tuple[Concrete, str]]:
+def sealed_strings(node: Any, path: Concrete = ()) -> list[tuple[Concrete, str]]:
     """Every string that claims to be sealed, well formed or not, with its path."""
-    if isinstance(node, str):
-        if looks_sealed(node):
-            yield path, node
-    elif isinstance(node, Mapping):
-        for key, value in node.items():
-            yield from sealed_strings(value, (*path, key))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from sealed_strings(value, (*path, index))
+    found: list[tuple[Concrete, str]] = []
+    entries: Iterable[tuple[str | int, Any]] = node.items() if isinstance(node, Mapping) else enumerate(node)
+    for step, value in entries:
+        if isinstance(value, str):
+            if looks_sealed(value):
+                found.append(((*path, step), value))
+        elif isinstance(value, dict | list):
+            found += sealed_strings(value, (*path, step))
+    return found
 
 
 def _sealed(workspace: Workspace, merged: Merged, path: Concrete, token: str) -> Sealed | Finding:
