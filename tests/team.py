@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -44,6 +45,19 @@ def git(root: Path, *args: str) -> str:
     return done.stdout.strip()
 
 
+def _schema(*groups: tuple[str, str]) -> str:
+    """A closed schema of maps that hold a pool size and one secret each."""
+    inner = {
+        name: {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"pool": {"type": "integer"}, secret: {"type": "string", "writeOnly": True}},
+        }
+        for name, secret in groups
+    }
+    return json.dumps({"type": "object", "additionalProperties": False, "properties": inner}, indent=2) + "\n"
+
+
 class Team:
     """A repository in a folder; `anna` is everything at first."""
 
@@ -53,6 +67,9 @@ class Team:
         self.root = root
         self.sealer = Sealer()
         self.write("sealpipe.yaml", PROJECT_TEXT)
+        self.write("schemas/checkout.schema.json", _schema(("db", "password")))
+        self.write("schemas/mailer.schema.json", _schema(("smtp", "password")))
+        self.write("schemas/_payments.schema.json", _schema(("psp", "token")))
         data = new_trust(PROJECT, "anna", ANNA, list(environments), since="2026-05-04")
         self.trust = parse_trust(data)
         apply(str(root), trust_files(str(root), data))

@@ -61,7 +61,9 @@ def new(opts: Common, *, name: str | None, machine: bool) -> None:
     )
     identity, told = _own_key(opts)
     output.note(opts, told)
-    output.note(opts, "send       this line to an admin, who runs: sealpipe keys grant NAME ENV --card '…'")
+    output.note(
+        opts, f"send       this line to an admin, who runs: sealpipe keys grant {chosen} ENV --card '…'"
+    )
     output.echo(str(card_of(chosen, identity)))
 
 
@@ -152,7 +154,7 @@ def audit(opts: Common, *, target: Target | None, ever: str | None, exit_code: b
     else:
         output.echo(text_keys.exposed(rows))
         said = "could ever be opened" if ever else "sealed for an old key"
-        output.note(opts, f"{len(rows)} secrets {said}")
+        output.note(opts, f"{_secrets(len(rows))} {said}")
         for environment, name, document in lacking:
             output.note(opts, f"{name} cannot open {environment}/{document}, which its service inherits")
             output.note(opts, f"  hint: sealpipe keys grant {name} {environment}")
@@ -164,6 +166,10 @@ def audit(opts: Common, *, target: Target | None, ever: str | None, exit_code: b
 
 def _rows(rows: tuple[Exposed, ...]) -> list[dict[str, object]]:
     return [{"document": str(row.document), "path": row.path, "present": row.present} for row in rows]
+
+
+def _secrets(count: int) -> str:
+    return "1 secret" if count == 1 else f"{count} secrets"
 
 
 def _environments(workspace: Workspace, targets: tuple[Target, ...]) -> list[str]:
@@ -278,9 +284,7 @@ def revoke(opts: Common, *, name: str, targets: tuple[Target, ...], checklist: s
     if opts.format == "json":
         output.echo(json.dumps({"schema_version": 1, "secrets": _rows(rows)}))
     else:
-        output.note(
-            opts, f"{name} could open these {len(rows)} secrets; change each at its source, then set it:"
-        )
+        output.note(opts, f"{name} could open {_secrets(len(rows))}; change each at its source, then set it:")
         output.echo(text_keys.exposed(rows))
     if workspace.trust and name in workspace.trust.keys:
         output.note(opts, f"still signs: sealpipe trust remove {name}")
@@ -327,7 +331,7 @@ def _write_rotations(opts: Common, workspace: Workspace, rotations: tuple[Rotati
         output.note(
             opts,
             f"new keys   {environment}: {', '.join(rotation.documents)}; "
-            f"{rotation.resealed} values sealed again",
+            f"{_secrets(rotation.resealed)} sealed again",
         )
     waiting = not all(rotation.keyring.complete for rotation in rotations)
     tell_written(opts, [edit.file for edit in edits], waiting=waiting)
