@@ -120,6 +120,18 @@ def test_annotations_name_files_of_the_git_repository(
     assert "::error file=deploy/config/environments/dev/shop.yaml,line=1,col=1,title=missing-schema::" in out
 
 
+def test_annotations_outside_git(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sealpipe.yaml").write_text(
+        "format: 1\nproject: 5b0c7a1e9f2d4c6688aa01d3e7f4b912\nenvironments: {a: {}}\n"
+    )
+    here = Path.cwd()
+    try:
+        code, out, _ = run(capsys, "-C", str(tmp_path), "--format", "github")
+    finally:
+        os.chdir(here)
+    assert (code, out.startswith("::error file=trust/trust.yaml")) == (6, True)
+
+
 def test_an_unsigned_change_of_trust_ends_with_six(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
     file = team.root / "trust/trust.yaml"
     file.write_text(file.read_text().replace("version: 1", "version: 2", 1))

@@ -90,7 +90,7 @@ def _lines(opts: Common, checked: Checked, root: str, seconds: float) -> list[st
     if opts.format == "json":
         return json_.validation(checked)
     if opts.format == "github":
-        return github.validation(checked, prefix=git.prefix(root))
+        return github.validation(checked, prefix=git.prefix(root) if git.toplevel(root) else "")
     if opts.format == "markdown":
         return markdown.validation(checked)
     lines = text.validation(checked, seconds=seconds, color=opts.color, given_folder=opts.given_folder)
