@@ -14,6 +14,7 @@ from sealpipe.errors import RefusedError, Where
 from sealpipe.files import locked, write_atomic
 
 LOCK = ".sealpipe/edit.lock"
+TIMEOUT = 10.0  # seconds to wait for another command that is writing
 
 
 class FileEdit(NamedTuple):
@@ -42,7 +43,7 @@ def apply(root: str, edits: Sequence[FileEdit]) -> None:
     lock.parent.mkdir(parents=True, exist_ok=True)
     busy = False
     try:
-        with locked(lock):
+        with locked(lock, timeout=TIMEOUT):
             for edit in wanted:
                 _check_unchanged(root, edit)
             for edit in wanted:
