@@ -27,13 +27,14 @@ def vectors(name):
     return json.loads((VECTORS / f"{name}.json").read_text("utf-8"))["vectors"]
 
 
-def checked(row):
+def checked(row, check_release=check_release):
     raw = from_base64url(row["release"])
     return check_release(
         raw + bytes(max(0, row.get("pad_to", 0) - len(raw))),
         pins=parse_pins(row["pins"]),
         unit=Unit(row["environment"], row["service"]),
         project=row["project"],
+        min_trust=row.get("min_trust", 0),
     )
 
 

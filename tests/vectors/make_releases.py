@@ -233,10 +233,23 @@ def accepted() -> list[dict[str, Any]]:
     ]
 
 
+FORMS: list[tuple[str, Any]] = [
+    ("values", []),
+    ("sealed./db/password.more", "x"),
+    ("sealed.db", {"environment": "production", "document": "checkout"}),
+    ("merge_keys./replicas", 1),
+    ("locked", ["db"]),
+    ("stanzas", {"production": {}}),
+    ("stanzas", {"production/checkout": {"x": {}}}),
+    ("stanzas", {"production/checkout": {"00" * 8: {"11" * 8: b64(bytes(79))}}}),
+]
+
+
 def refused() -> list[dict[str, Any]]:
     raw = release()
     old, new = root(1, "safe"), root(1, "anna")
     moved = release(roots=[old, new], links=[link(old, new, "safe")])
+    in_plain_list = {"merge_keys": {}}
     password, elsewhere = draft()["values"]["db"]["password"], "values.db.host"
     two = {"environments.production.approvals": {"need": 2, "of": ["anna", "ben"]}}
     return [
@@ -255,6 +268,7 @@ def refused() -> list[dict[str, Any]]:
         case("trust of another project", "foreign-trust", release(trust={"project": "00" * 16})),
         case("trust that names another root", "foreign-root", release(trust={"root": ["ben"]})),
         case("below the pin's version", "older-trust", raw, pins=pin(new) + "@8"),
+        case("below the version seen", "older-trust", raw, min_trust=8),
         case("environment unknown", "unknown-environment", raw, environment="qa"),
         case("not a publisher", "untrusted-signature", release(publishers=["anna"])),
         case("signature of another payload", "bad-signature", other_signature(raw)),
@@ -270,6 +284,8 @@ def refused() -> list[dict[str, Any]]:
         case("break-glass unrecorded", "unrecorded-break-glass", release(publishers=["ben"])),
         case("draft swapped", "altered-draft", release(shipped=jcs(changed(draft(), {"values.ratio": 1})))),
         case("draft field missing", "malformed-draft", release(draft={"locked": ...})),
+        *(case(f"form of {path}", "malformed-draft", release(draft={path: value})) for path, value in FORMS),
+        case("key of an un-keyed list", "no-place", release(draft=in_plain_list)),
         case("unlisted secret", "unlisted-secret", release(draft={"values.text": password})),
         case("no token", "malformed-secret", release(draft={"values.db.password": "ENC[NACL1"})),
         case("listed and not sealed", "no-place", release(draft={"values.db.password": "plain"})),

@@ -1,7 +1,8 @@
 """What a reader believes of a release. Pure: bytes, pins and the reader's identity in, a Release out.
 
-No clock, no store, no file. Nothing is kept but the last few good trust documents, by their bytes. The rules run in this order, and a release that breaks one
-is refused with the word beside it. Nothing is parsed before the rules above it held.
+No clock, no store, no file; nothing is kept but the last few good trust documents, by their bytes. The
+rules run in this order, and a release that breaks one is refused with the word beside it. Nothing is
+parsed before the rules above it held.
 
  1. at most 4 MiB                                                        [release-too-large]
  2. the magic of a release                                               [not-a-release]
