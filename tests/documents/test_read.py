@@ -19,6 +19,7 @@ from documents.strategies import plain_values
 from sealpipe.documents import nodes
 from sealpipe.documents.read import read_yaml
 from sealpipe.errors import Finding, InputError
+from sealpipe.releases.drafts import draft_bytes, draft_from_json
 
 CASES = sorted(path.parent for path in (Path(__file__).parent.parent / "cases" / "yaml").glob("*/input.yaml"))
 
@@ -104,6 +105,11 @@ def test_depth_64_is_taken_and_65_is_not() -> None:
         read_yaml(deep, file="f")
         [finding] = findings_of(filler + "a: " + "[" * 64 + "]" * 64 + "\n")
         assert finding.word == "too-deep"
+
+
+def test_the_deepest_document_fits_into_a_draft() -> None:
+    values = read_yaml("a: " + "{a: " * 63 + "1" + "}" * 63 + "\n", file="f")
+    assert draft_from_json(draft_bytes(values, {}, {}, (), {})).values == values
 
 
 @pytest.mark.parametrize(

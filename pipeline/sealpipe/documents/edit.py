@@ -115,8 +115,9 @@ def unset(text: str, path: Path, *, file: str) -> str:
 def move(text: str, old: Path, new: Path, *, file: str) -> str:
     """The text with the value of `old` at `new`, spelled as it was; within one map only the key changes.
 
-    Raises UsageError[not-set] or [already-set]. A sealed value is moved as it stands and is then sealed
-    for the wrong place: sealing it again is the caller's.
+    A scalar of several lines is written on one when it moves to another map. Raises UsageError[not-set]
+    or [already-set]. A sealed value is moved as it stands and is then sealed for the wrong place:
+    sealing it again is the caller's.
     """
     before = source(text, file=file)
     found = _find(before, old)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sealpipe.canonical import canonical, from_base64url, labelled, strict_json
+from sealpipe.canonical import DEPTH_LIMIT, canonical, from_base64url, labelled, strict_json
 from sealpipe.errors import TrustError
 from sealpipe.fields import NAME
 from sealpipe.paths import Concrete, from_pointer, lookup, settle, to_pointer, typed
@@ -54,7 +54,8 @@ def draft_digest(data: bytes) -> str:
 
 def draft_from_json(data: bytes) -> Draft:
     """The draft in these bytes. Raises TrustError [malformed-draft]. `check_draft` has the rest."""
-    found = strict_json(data, what="draft", word="malformed-draft")
+    # A document may be DEPTH_LIMIT deep, and stands a few levels down in here.
+    found = strict_json(data, what="draft", word="malformed-draft", depth=DEPTH_LIMIT + 8)
     if not isinstance(found, dict) or set(found) != _FIELDS:
         raise _malformed("has other fields than a draft")
     for name in _FIELDS - {"locked"}:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sealpipe.canonical import canonical, strict_json
+from sealpipe.canonical import DEPTH_LIMIT, canonical, strict_json
 from sealpipe.errors import TrustError
 from sealpipe.fields import NAME
 from sealpipe.released import Order, Payload, Unit
@@ -82,7 +82,8 @@ def payload_from_json(data: bytes) -> Payload:
     Checks the form of each field; believes none of them. A payload of a newer format that says it can
     be read as ours may have fields that we do not know; one of our own format may not.
     """
-    found = strict_json(data, what="payload", word="malformed-payload")
+    # A document may be DEPTH_LIMIT deep, and stands a few levels down in here.
+    found = strict_json(data, what="payload", word="malformed-payload", depth=DEPTH_LIMIT + 8)
     if not isinstance(found, dict):
         raise _malformed("")
     for name in ("format", "min_format"):
