@@ -45,9 +45,10 @@ class PublishedSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        from sealpipe.settings.source import PublishedConfigSource
+        from sealpipe.settings.source import PublishedConfigSource, without_handed
 
         published = PublishedConfigSource(settings_cls)
+        without_handed(settings_cls, env_settings)
         return init_settings, env_settings, dotenv_settings, published, file_secret_settings
 
     def __reduce_ex__(self, _: Any) -> NoReturn:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from sealpipe.client.snapshot import Snapshot
 from sealpipe.client.source import Source, shown_url, variable_prefix
+from sealpipe.client.variables import variables_of
 from sealpipe.errors import ConfigError, ConfigRefused, SecretUnreadable
 from sealpipe.paths import lookup, parse_path, settle, show_path
 from sealpipe.settings.fit import Fitted, Misfit, Override, Path, fit
@@ -91,6 +92,22 @@ class PublishedConfigSource(PydanticBaseSettingsSource):
     def __repr__(self) -> str:
         url = shown_url(self.source.url) if self.source else "SEALPIPE_URL"
         return f"PublishedConfigSource(url={url!r})"
+
+
+def without_handed(cls: type[BaseSettings], env_settings: PydanticBaseSettingsSource) -> None:
+    """Leave out the variables that `sealpipe run` made of this very release: they override nothing."""
+    candidate = offered_to(cls)
+    run = os.environ.get("SEALPIPE_RUN")
+    if candidate is None or run != candidate.snapshot.release.digest:
+        return
+    if isinstance(env_settings, EnvSettingsSource):
+        given = variables_of(candidate.snapshot.release.unit.service, candidate.snapshot.values)
+        texts = {name.lower(): variable.text for name, variable in given.items()}
+        env_settings.env_vars = {
+            name: text
+            for name, text in env_settings.env_vars.items()
+            if text is None or texts.get(name.lower()) != text
+        }
 
 
 def config_of(cls: type[BaseSettings], name: str, default: str = "") -> str:
