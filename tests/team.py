@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sealpipe.crypto.keys import Identity, SigningKey
 from sealpipe.crypto.sealing import Sealer
+from sealpipe.documents.read import read_yaml
 from sealpipe.editing.keyring_edit import KeyringEdit, keyring_files, new_keyring, signed_keyring
 from sealpipe.editing.trust_edit import TrustEdit, new_trust, trust_files
 from sealpipe.editing.writing import apply
@@ -21,7 +26,7 @@ from sealpipe.stages.load import load
 from sealpipe.stages.trusted import trusted_findings
 from sealpipe.tokens import place
 from sealpipe.trees import WorkTree
-from sealpipe.trust import Pin, parse_pins, parse_trust, pin_text, root_of
+from sealpipe.trust import TRUST_FILE, Pin, parse_pins, parse_trust, pin_text, root_of
 
 PROJECT = "5b0c7a1e9f2d4c6688aa01d3e7f4b912"
 ANNA, BEN, CARL = (Identity(bytes([number]) * 32) for number in (1, 2, 3))
@@ -58,6 +63,14 @@ def _schema(*groups: tuple[str, str]) -> str:
     return json.dumps({"type": "object", "additionalProperties": False, "properties": inner}, indent=2) + "\n"
 
 
+@functools.cache
+def _template(environments: tuple[str, ...]) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="sealpipe-team-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    Team.make(folder, environments)
+    return folder
+
+
 class Team:
     """A repository in a folder; `anna` is everything at first."""
 
@@ -66,6 +79,14 @@ class Team:
     ) -> None:
         self.root = root
         self.sealer = Sealer()
+        shutil.copytree(_template(tuple(environments)), root, dirs_exist_ok=True, symlinks=True)
+        self.trust = parse_trust(read_yaml((root / TRUST_FILE).read_text(), file=TRUST_FILE))
+
+    @classmethod
+    def make(cls, root: Path, environments: tuple[str, ...]) -> None:
+        """The repository as every test finds it; made once for each set of environments."""
+        self = cls.__new__(cls)
+        self.root, self.sealer = root, Sealer()
         self.write("sealpipe.yaml", PROJECT_TEXT)
         self.write("schemas/checkout.schema.json", _schema(("db", "password")))
         self.write("schemas/mailer.schema.json", _schema(("smtp", "password")))
@@ -89,7 +110,7 @@ class Team:
         if "production" in environments:
             self.seal(keyrings["production"], "_payments", {("psp", "token"): "tok"})
             self.seal(keyrings["production"], "mailer", {("smtp", "password"): "mail"})
-        git(root, "init", "-q", "-b", "main")
+        git(root, "init", "-q", "-b", "main", "--template=")
         self.commit("start")
 
     def write(self, file: str, text: str) -> None:

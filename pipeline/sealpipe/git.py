@@ -267,20 +267,43 @@ def commits_touching(folder: str | os.PathLike[str], refs: Sequence[str], path: 
 
 def versions_of(folder: str | os.PathLike[str], refs: Sequence[str], path: str) -> Iterator[bytes]:
     """Every distinct content that `path` ever had in the history of `refs`, newest first."""
+    yield from histories(folder, refs, path).get(path, ())
+
+
+def histories(folder: str | os.PathLike[str], refs: Sequence[str], path: str) -> dict[str, list[bytes]]:
+    """For each file at or below `path`, every distinct content in the history of `refs`, newest first."""
     known = [ref for ref in refs if resolve(folder, ref) is not None]
     if not known:
-        return
+        return {}
     args = ["-c", "log.showRoot=true", "log", "--format=", "--raw", "--no-abbrev", "-m", "--full-history"]
-    out = run([*args, "--no-renames", *known, "--", path], cwd=folder)
-    seen: set[str] = set()
+    out = run([*args, "--relative", "--no-renames", *known, "--", path], cwd=folder)
+    found: dict[str, dict[str, None]] = {}
     for line in out.decode("utf-8", "replace").splitlines():
-        parts = line.split(" ")
+        described, _, file = line.partition("\t")
+        parts = described.split(" ")
         if len(parts) < 5 or not line.startswith(":"):
             continue
         for mode, name in ((parts[1], parts[3]), (parts[0][1:], parts[2])):
-            if mode.startswith("100") and name not in seen:
-                seen.add(name)
-                yield run(["cat-file", "blob", name], cwd=folder)
+            if mode.startswith("100"):
+                found.setdefault(file, {})[name] = None
+    contents = _blobs(folder, {name for names in found.values() for name in names})
+    return {file: [contents[name] for name in names if name in contents] for file, names in found.items()}
+
+
+def _blobs(folder: str | os.PathLike[str], names: set[str]) -> dict[str, bytes]:
+    """Contents by object name, read by one process; what a partial clone lacks is left out."""
+    out = run(["cat-file", "--batch"], cwd=folder, input="".join(f"{n}\n" for n in sorted(names)).encode())
+    found = {}
+    at = 0
+    while at < len(out):
+        end = out.index(b"\n", at)
+        header = out[at:end].split(b" ")
+        at = end + 1
+        if len(header) == 3:
+            size = int(header[2])
+            found[header[0].decode("ascii")] = out[at : at + size]
+            at += size + 1
+    return found
 
 
 def hooks_folder(folder: str | os.PathLike[str]) -> str | None:

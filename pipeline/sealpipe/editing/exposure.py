@@ -5,7 +5,7 @@ Looks at every version of the keyrings and documents that git has. Needs no key 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sealpipe import git
@@ -15,6 +15,9 @@ from sealpipe.model import Document, DocumentId, Workspace
 from sealpipe.opening import sealed_in
 from sealpipe.paths import show_path
 from sealpipe.tokens import key_id, parse_token
+
+
+Texts = Mapping[str, Sequence[bytes]]
 
 
 class Exposed(NamedTuple):
@@ -32,13 +35,14 @@ def exposure(workspace: Workspace, name: str) -> tuple[Exposed, ...]:
     are not asked for: whoever stood in one may have had the key.
     """
     found: dict[tuple[DocumentId, str], bool] = {}
+    texts = _texts(workspace)
     for environment in workspace.project.environments:
-        opened = _opened(workspace, environment, name)
+        opened = _opened(workspace, environment, name, texts)
         for document_name, ids in opened.items():
             document_id = DocumentId(environment, document_name)
             now = workspace.documents.get(document_id)
             standing = {show_path(sealed.path) for sealed in sealed_in(now)} if now else set()
-            for version in _versions(workspace, document_id):
+            for version in _versions(workspace, document_id, texts):
                 for sealed in sealed_in(version):
                     if _key_of(sealed.token) in ids:
                         path = show_path(sealed.typed or sealed.path)
@@ -70,10 +74,10 @@ def _key_of(token: str) -> bytes | None:
         return None
 
 
-def _opened(workspace: Workspace, environment: str, name: str) -> Mapping[str, set[bytes]]:
+def _opened(workspace: Workspace, environment: str, name: str, texts: Texts) -> Mapping[str, set[bytes]]:
     """Document -> ids of its keys that the name had in any version of the keyring."""
     found: dict[str, set[bytes]] = {}
-    for keyring in _keyrings(workspace, environment):
+    for keyring in _keyrings(workspace, environment, texts):
         reader = keyring.readers.get(name)
         if reader is None:
             continue
@@ -85,28 +89,36 @@ def _opened(workspace: Workspace, environment: str, name: str) -> Mapping[str, s
     return found
 
 
-def _keyrings(workspace: Workspace, environment: str) -> Iterator[Keyring]:
+def _keyrings(workspace: Workspace, environment: str, texts: Texts) -> Iterator[Keyring]:
     if environment in workspace.keyrings:
         yield workspace.keyrings[environment]
     file = keyring_file(environment)
-    for text in _history(workspace, file):
+    for text in texts.get(file, ()):
         keyring = _quietly(lambda data: parse_keyring(data, file), text, file)
         if isinstance(keyring, Keyring):
             yield keyring
 
 
-def _versions(workspace: Workspace, document_id: DocumentId) -> Iterator[Document]:
+def _versions(workspace: Workspace, document_id: DocumentId, texts: Texts) -> Iterator[Document]:
     if document_id in workspace.documents:
         yield workspace.documents[document_id]
     file = f"environments/{document_id.environment}/{document_id.name}.yaml"
-    for text in _history(workspace, file):
+    for text in texts.get(file, ()):
         values = _quietly(lambda data: data, text, file)
         if isinstance(values, dict):
             yield Document(document_id, file, "", values)
 
 
-def _history(workspace: Workspace, file: str) -> Iterator[bytes]:
-    return git.versions_of(workspace.root, ["HEAD"], file) if workspace.commit.commit else iter(())
+def _texts(workspace: Workspace) -> Texts:
+    """All that git has of keyrings and documents, by file."""
+    if not workspace.commit.commit:
+        return {}
+    folders = ("trust", "environments")
+    return {
+        file: texts
+        for folder in folders
+        for file, texts in git.histories(workspace.root, ["HEAD"], folder).items()
+    }
 
 
 def _quietly(parse: Callable[[Any], object], text: bytes, file: str) -> object:

@@ -7,7 +7,7 @@ only its part.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sealpipe import git
@@ -36,11 +36,12 @@ def history_findings(
     if trust is None or not workspace.commit.commit:
         return []
     findings = []
-    highest = highest_trust(workspace, refs, verify=verify)
+    texts = _histories(workspace, refs)
+    highest = _highest_trust(workspace, texts, verify)
     if highest > trust.version:
         findings.append(_older(TRUST_FILE, "trust", trust.version, highest))
     for environment, keyring in sorted(workspace.keyrings.items()):
-        highest = highest_keyring(workspace, environment, refs, verify=verify)
+        highest = _highest_keyring(workspace, environment, texts, verify)
         if highest > keyring.version:
             findings.append(_older(keyring_file(environment), "keyring", keyring.version, highest))
     return findings
@@ -58,11 +59,23 @@ def _older(file: str, kind: str, have: int, highest: int) -> Finding:
 
 def highest_trust(workspace: Workspace, refs: Sequence[str], *, verify: Verify = verify_signature) -> int:
     """The highest version of trust.yaml, ours included, that one of the chain's roots signed; 0 for none."""
+    return _highest_trust(workspace, _histories(workspace, refs), verify)
+
+
+Texts = Mapping[str, Sequence[bytes]]
+
+
+def _histories(workspace: Workspace, refs: Sequence[str]) -> Texts:
+    """All that the files under trust/ ever were; empty outside git."""
+    return git.histories(workspace.root, refs, "trust") if workspace.commit.commit else {}
+
+
+def _highest_trust(workspace: Workspace, texts: Texts, verify: Verify) -> int:
     trust = workspace.trust
     if trust is None:
         return 0
     highest = trust.version
-    for text in _newer_texts(workspace, refs, TRUST_FILE, trust.version):
+    for text in _newer(texts, TRUST_FILE, trust.version):
         found: Trust | None = _quietly(lambda data: parse_trust(data, TRUST_FILE), text, TRUST_FILE)
         if found is not None and found.project == trust.project and _signed(found, workspace, verify):
             highest = max(highest, found.version)
@@ -84,12 +97,16 @@ def highest_keyring(
     workspace: Workspace, environment: str, refs: Sequence[str], *, verify: Verify = verify_signature
 ) -> int:
     """The highest version of a keyring, ours included, that today's admins signed; 0 for none."""
+    return _highest_keyring(workspace, environment, _histories(workspace, refs), verify)
+
+
+def _highest_keyring(workspace: Workspace, environment: str, texts: Texts, verify: Verify) -> int:
     ours = workspace.keyrings.get(environment)
     highest = ours.version if ours else 0
     if workspace.trust is None:
         return highest
     file = keyring_file(environment)
-    for text in _newer_texts(workspace, refs, file, highest):
+    for text in _newer(texts, file, highest):
         found = _quietly(lambda data: parse_keyring(data, file), text, file)
         if found is None:
             continue
@@ -101,8 +118,8 @@ def highest_keyring(
     return highest
 
 
-def _newer_texts(workspace: Workspace, refs: Sequence[str], file: str, above: int) -> Iterator[bytes]:
-    for text in git.versions_of(workspace.root, refs, file):
+def _newer(texts: Texts, file: str, above: int) -> Iterator[bytes]:
+    for text in texts.get(file, ()):
         stated = _VERSION.search(text)
         if stated is None or int(stated[1]) > above:
             yield text

@@ -113,11 +113,12 @@ def trusted_findings(
     workspace: Workspace, *, pins: Sequence[Pin], verify: Verify = verify_signature
 ) -> list[Finding]:
     """All of it, with the target branch and history looked up in git. See `trust_findings`."""
-    target = target_of(workspace)
+    refs = target_refs(workspace)
+    target = _files_at(workspace, refs[0])
     findings = trust_findings(workspace, pins=pins, target=target, verify=verify)
     if workspace.trust is not None and not any(f.severity == "error" for f in findings):
         told = {f.where for f in findings}  # a branch that only lies behind was told of already
-        older = history_findings(workspace, target_refs(workspace), verify=verify)
+        older = history_findings(workspace, refs, verify=verify)
         findings += [f for f in older if f.where not in told or f.where is None]
     return findings
 
@@ -227,7 +228,10 @@ def target_refs(workspace: Workspace) -> list[str]:
 
 def target_of(workspace: Workspace) -> TrustFiles | None:
     """The trust files of the target branch (trust.yaml's `branch` of the environments; `main` mostly)."""
-    ref = target_refs(workspace)[0]
+    return _files_at(workspace, target_refs(workspace)[0])
+
+
+def _files_at(workspace: Workspace, ref: str) -> TrustFiles | None:
     return None if ref == "HEAD" else read_trust(CommitTree(workspace.root, ref))
 
 
