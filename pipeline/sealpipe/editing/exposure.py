@@ -16,7 +16,6 @@ from sealpipe.opening import sealed_in
 from sealpipe.paths import show_path
 from sealpipe.tokens import key_id, parse_token
 
-
 Texts = Mapping[str, Sequence[bytes]]
 
 
