@@ -234,18 +234,22 @@ def _store_error(error: OSError, folder: Path) -> StoreError:
 
 def _read_file(name: str, folder: int) -> bytes | None:
     descriptor = os.open(name, _READ, dir_fd=folder)
-    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return None  # the start of other keys, and no key itself
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            return None  # the start of other keys, and no key itself
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.ELOOP, "not a regular file")
-        data = file.read(VALUE_LIMIT + 1)
-        while len(data) <= VALUE_LIMIT and (more := file.read(VALUE_LIMIT + 1 - len(data))):
-            data += more
-    if len(data) > VALUE_LIMIT:
-        raise MalformedError("store-malformed", f"a stored value is larger than {VALUE_LIMIT} bytes")
-    return data
+        if found.st_size > VALUE_LIMIT:
+            raise MalformedError("store-malformed", f"a stored value is larger than {VALUE_LIMIT} bytes")
+        # A file in place is never written again, so its size is what there is to read.
+        parts, left = [], found.st_size
+        while left and (part := os.read(descriptor, left)):
+            parts.append(part)
+            left -= len(part)
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
 
 
 def _list(folder: int, prefix: str, found: list[str]) -> None:
@@ -329,8 +333,9 @@ def _enter(root: int, names: Sequence[str]) -> int:
                 os.mkdir(name, dir_fd=folder)
             below = os.open(name, _BELOW, dir_fd=folder)
             # An empty one may have been made by a process that died before it could sync the name.
-            if not os.listdir(below):  # noqa: PTH208
-                os.fsync(folder)
+            with os.scandir(below) as entries:
+                if next(entries, None) is None:
+                    os.fsync(folder)
         finally:
             os.close(folder)
         folder = below
