@@ -83,7 +83,7 @@ def run_workflow(text: str, event: Event, folder: Path) -> list[Job]:
 
 
 def evaluate(text: Any, contexts: Mapping[str, Any]) -> str:
-    """A string with its ${{ }} expressions replaced: dotted names, quoted words, `||`, `!=`, `==`."""
+    """A string with its ${{ }} expressions replaced: dotted names, quoted words, `&&`, `||`, `!=`, `==`."""
     return _EXPRESSION.sub(lambda match: str(_value(match[1], contexts)), str(text))
 
 
@@ -93,7 +93,9 @@ def _value(expression: str, contexts: Mapping[str, Any]) -> Any:
             left, right = (str(_value(side.strip(), contexts)) for side in expression.split(operator))
             return (left == right) == (operator == "==")
     for choice in expression.split("||"):
-        found = _operand(choice.strip(), contexts)
+        found: Any = True
+        for operand in choice.split("&&"):
+            found = _operand(operand.strip(), contexts) if found not in ("", None, False) else found
         if found not in ("", None, False):
             return found
     return ""

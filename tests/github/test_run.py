@@ -251,6 +251,27 @@ def test_rollback_publishes_the_release_before_and_holds(shop: Shop) -> None:
     assert b'"pool_max":10' in shop.head(), "the hold keeps the bad value out"
 
 
+def test_rollback_in_an_emergency_waives_approvals(shop: Shop) -> None:
+    shop.run("config-publish", "refs/heads/main")
+    shop.sealpipe("set", "dev/checkout", "db.pool_max", "99")
+    recovery = ("--recovery-to", str(shop.runs / "recovery"))
+    shop.sealpipe("trust", "add", "ci-dev", "--break-glass", "dev")
+    shop.commit("checkout: too many")
+    shop.merge_to_main()
+    shop.run("config-publish", "refs/heads/main")
+    shop.sealpipe("trust", "add", "anna", "--approves", "dev", *recovery)
+    shop.sealpipe("trust", "admins", "dev", "--protected", "--approvals", "1", *recovery)
+    shop.commit("trust: approvals")
+    shop.merge_to_main()
+    inputs = {"environment": "dev", "service": "checkout", "reason": "pool exhausts", "emergency": False}
+    [job] = shop.run("config-rollback", "refs/heads/main", inputs=inputs)
+    assert job.step("Roll back").code == 5, job.output
+    assert "approval" in job.output
+    [job] = shop.run("config-rollback", "refs/heads/main", inputs={**inputs, "emergency": True})
+    assert job.ok, job.output
+    assert b'"pool_max":10' in shop.head()
+
+
 def test_rollback_of_nothing_fails(shop: Shop) -> None:
     inputs = {"environment": "dev", "service": "search", "reason": "x"}
     [job] = shop.run("config-rollback", "refs/heads/main", inputs=inputs)
@@ -279,3 +300,5 @@ def test_the_runner_refuses_what_it_does_not_know() -> None:
     with pytest.raises(NotImplementedError):
         evaluate("${{ hashFiles('x') }}", {})
     assert evaluate("${{ a.b || 'c' }}", {"a": {}}) == "c"
+    assert evaluate("${{ a.b && 'x' || 'y' }}", {"a": {"b": True}}) == "x"
+    assert evaluate("${{ a.b && 'x' || 'y' }}", {"a": {"b": False}}) == "y"
