@@ -48,6 +48,25 @@ def test_paths_that_a_line_shows() -> None:
     assert set(found.paths_on(9)) == {("end",)}
 
 
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("a: abc #def\n", True),
+        ("a: abc  #1\n", True),
+        ("a: {a: 1}\nb: 1\n", False),
+        ("a: abc # a comment\n", False),
+        ("a: abc #\n", False),
+        ("a: 'abc #def'\n", False),
+        ("a: 'abc' #def\n", False),
+        ("a: abc#def\n", False),
+        ("a: abc\n#def\n", False),
+        ("b: 1\n", False),
+    ],
+)
+def test_values_that_a_comment_cuts_short(text: str, cut: bool) -> None:
+    assert origins(text, file="f").cut_short(("a",)) is cut
+
+
 def test_an_empty_document_has_no_places() -> None:
     found = origins("# nothing\n", file="f.yaml")
     assert found.where(()) is None

@@ -180,3 +180,15 @@ class TestGiven:
 def check(shop: Terminal) -> None:
     done = shop.run("validate")
     assert done.code == 0, done.out
+
+
+def test_a_secret_that_a_comment_cuts_short_is_not_sealed_in_part(shop: Terminal) -> None:
+    text = "replicas:\n  - name: eu\n    password: hunter #2-and-more\n"
+    shop.write("environments/dev/checkout.yaml", text)
+    done = shop.fail(4, "seal", "dev/checkout")
+    assert "error[cut-secret]: environments/dev/checkout.yaml:3:15" in done.err
+    assert "hunter" not in done.err + done.out
+    assert shop.text("environments/dev/checkout.yaml") == text
+    shop.write("environments/dev/checkout.yaml", text.replace("hunter #2-and-more", "'hunter #2-and-more'"))
+    shop("seal", "dev/checkout")
+    assert shop("get", "dev/checkout", "replicas[name=eu].password").out == "hunter #2-and-more\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sealpipe.documents import nodes, refusals
 from sealpipe.documents.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from sealpipe.errors import Where
@@ -71,6 +73,13 @@ class Origins:
             if isinstance(node, ScalarNode) and _covers(node, line):
                 found[path] = None
         return tuple(found)
+
+    def cut_short(self, path: Concrete) -> bool:
+        """Whether ` #` ends an unquoted value with text right behind it, as in `pass: abc #def`."""
+        node = self._values.get(path)
+        if not isinstance(node, ScalarNode) or node.style:
+            return False
+        return re.compile(r"[ \t]+#[^\s#]").match(self._text, node.end_mark.index) is not None
 
     def nearest(self, path: Concrete) -> Where | None:
         """The place of the key, or of the closest one above it that exists."""

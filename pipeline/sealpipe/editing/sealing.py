@@ -137,7 +137,8 @@ def seal_document(
             findings.append(no_place(document.id, concrete))
             continue
         given = as_given(schema, path, lookup(document.values, concrete))
-        bad = bad_value(schema, document, path, given) or _abstract(workspace, document, path)
+        bad = bad_value(schema, document, path, given) or _cut_short(document, path, concrete)
+        bad = bad or _abstract(workspace, document, path)
         if given is None or bad is not None:
             findings.append(bad or no_place(document.id, path))
             continue
@@ -182,6 +183,16 @@ def bad_value(schema: Effective, document: Document, path: Path, given: Given | 
     return Finding(
         "not-allowed", what, where, show_path(path), hint=(f"sealpipe set {document.id} {show_path(path)}",)
     )
+
+
+def _cut_short(document: Document, path: Path, concrete: Concrete) -> Finding | None:
+    # Sealing what YAML took for the value would leave the rest of the secret beside it, in plain.
+    places = origins(document.text, file=document.file)
+    if not places.cut_short(concrete):
+        return None
+    what = "the value ends at ` #`: YAML takes what follows for a comment (value not shown)"
+    hint = f"put the whole value in quotes, or a space behind the #; then: sealpipe seal {document.id}"
+    return Finding("cut-secret", what, places.where(concrete), show_path(path), hint=(hint,))
 
 
 def _abstract(workspace: Workspace, document: Document, path: Path) -> Finding | None:
