@@ -507,6 +507,18 @@ def test_rule_22_sealed_values_and_merge_keys(word, edit):
     refused(GOOD.but(draft=edit).bytes(), word)
 
 
+def test_rule_21_a_document_of_64_levels_fits_and_control_characters_in_keys_do_too():
+    deep: dict = {}
+    for _ in range(63):
+        deep = {"a": deep}
+    reason = {"by": "anna", "reason": "deep", "rejected": [{"path": "/x", "value": deep}]}
+    late = both(having("hold", reason), having("origins", {"/a\tb": "environments/dev/a.yaml:1"}))
+    assert accepted(GOOD.but(draft=having("values.deep", deep), late=late))
+    for _ in range(8):
+        deep = {"a": deep}
+    refused(GOOD.but(draft=having("values.deep", deep)).bytes(), "malformed-draft")
+
+
 def test_rule_22_a_list_may_be_empty_and_key_values_of_two_types_differ():
     empty = both(having("values.replicas", []), without("sealed./replicas/0/url"))
     assert accepted(GOOD.but(draft=empty))

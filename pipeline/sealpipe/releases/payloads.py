@@ -185,6 +185,10 @@ def _rejected(value: Any) -> bool:
     )
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def _is_bool(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -210,7 +214,7 @@ _REQUIRED: Mapping[str, Test] = {
     "draft_digest": _text(HEX64),
     "schema_digest": _text(_HEX64_OR_NONE),
     "keyring_versions": _map_of(_text(NAME), _integer(1, _NUMBER_LIMIT)),
-    "origins": _map_of(_short(8192), _short(8192)),
+    "origins": _map_of(_is_text, _is_text),
 }
 _OPTIONAL: Mapping[str, Test] = {
     "hold": _hold,
