@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+
 from publishing import (
     NOW,
     READER,
@@ -23,13 +25,12 @@ from publishing import (
     release,
     touches_head,
 )
-
 from sealpipe.errors import ConflictError, FullError, MalformedError, StoreError, UnavailableError
 from sealpipe.model import Head
 from sealpipe.released import Unit
 from sealpipe.releases.keys import archive_key, archives_prefix, chunks_prefix, head_key, state_key
-from sealpipe.stages.heads import archives, chain, needs
 from sealpipe.stages.collect import DAY_MS, collect
+from sealpipe.stages.heads import archives, chain, needs
 from sealpipe.stages.publish import StateCheck, publish
 from sealpipe.stages.sign import next_order
 from sealpipe.stores.base import ABSENT, Limits, Put, Store
@@ -261,10 +262,8 @@ def test_dying_at_any_write_leaves_a_whole_head_and_a_way_on(store: Store, at: i
     put(store, [content(A, {"n": 0})])
     before = release(store, A).digest
     batch = make_batch(store, [content(A, BIG)], now=NOW + 1)
-    try:
+    with contextlib.suppress(Died):
         outcomes(Dying(store, at, after=after), batch)
-    except Died:
-        pass
     now = release(store, A)  # complete and verified, whatever happened
     assert now.digest in (before, batch.releases[0].release.digest)
     assert outcomes(store, batch)[A] in ("published", "already")
@@ -406,3 +405,22 @@ def test_collection_leaves_a_unit_alone_whose_head_is_no_release(store: Store) -
     assert entry
     store.write([Put(entry.key, b"junk", entry.version)])
     assert collect(store, "", [A], needs=needs, now_ms=NOW + 9 * DAY_MS, keep=1) == 0
+
+
+def test_our_archive_proves_it_where_the_chain_is_cut(store: Store) -> None:
+    from sealpipe.stores.base import Delete
+
+    def others() -> None:
+        put(store, [content(A, {"n": 8})], now=NOW + 8)
+        cut = release(store, A)
+        put(store, [content(A, {"n": 9})], now=NOW + 9)
+        store.write([Delete(archive_key("", A, cut.order, cut.digest))])
+
+    put(store, [content(A, {"n": 0})])
+    assert put(Unclear(store, applied=True, after=others), [content(A, {"n": 1})]) == {A: "published"}
+
+
+def test_our_bytes_in_the_head_prove_it_without_asking_for_its_past(store: Store) -> None:
+    batch = make_batch(store, [content(A, {"n": 1})])
+    found = publish(batch, Unclear(store, applied=True), "", fence=None, past=lambda _: ())
+    assert [receipt.outcome for receipt in found] == ["published"]
