@@ -119,6 +119,8 @@ def test_a_folder_in_the_place_of_a_file_is_refused(root: Path) -> None:
 
 def test_a_file_that_cannot_be_opened_is_refused(root: Path) -> None:
     assert word_of(lambda: WorkTree(root).read(f"schemas/{'x' * 300}")) == "unreadable-file"
+    assert word_of(lambda: WorkTree(root).read(f"{'x' * 300}/y")) == "unreadable-file"
+    assert word_of(lambda: WorkTree(root).list("x" * 300)) == "unreadable-file"
 
 
 def test_the_size_that_stat_tells_is_not_believed() -> None:

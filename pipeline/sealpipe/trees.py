@@ -130,7 +130,7 @@ class WorkTree:
         with contextlib.suppress(OSError):
             if full.is_symlink():
                 return _symlink(path)
-            if full.exists() and not full.is_file():
+            if full.exists() and not full.is_file() and not full.is_dir():
                 return _no_file(path)
         what = f"the file cannot be read: {problem.strerror}"
         return _refused("unreadable-file", path, what, f"ls -l {path}")
@@ -138,8 +138,12 @@ class WorkTree:
     def list(self, folder: str) -> list[str]:
         if folder and not self._enter(_check_path(folder)):
             return []
-        with os.scandir(os.path.join(self.root, folder)) as entries:  # noqa: PTH118
-            return sorted(e.name + "/" if e.is_dir(follow_symlinks=False) else e.name for e in entries)
+        try:
+            with os.scandir(os.path.join(self.root, folder)) as entries:  # noqa: PTH118
+                return sorted(e.name + "/" if e.is_dir(follow_symlinks=False) else e.name for e in entries)
+        except OSError as error:
+            problem = error
+        raise self._why_not(folder, problem)
 
     def _enter(self, folder: str) -> bool:
         """Whether the folder exists; each part must be a folder itself, not a link to one."""
@@ -152,6 +156,13 @@ class WorkTree:
             mode = os.lstat(os.path.join(self.root, folder)).st_mode  # noqa: PTH118
         except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            problem = error
+        else:
+            return self._remember(folder, mode)
+        raise self._why_not(folder, problem)
+
+    def _remember(self, folder: str, mode: int) -> bool:
         if stat.S_ISLNK(mode):
             raise _symlink(folder)
         if not stat.S_ISDIR(mode):

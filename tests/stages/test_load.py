@@ -213,6 +213,15 @@ def test_a_linked_folder_is_a_finding(root: Path) -> None:
     assert dict(loaded(root).schemas) == {}
 
 
+def test_an_environment_that_is_no_folder_is_not_taken_for_an_empty_one(root: Path) -> None:
+    (root / "environments/dev").rename(root / "elsewhere")
+    (root / "environments/dev").symlink_to("../elsewhere")
+    assert [(f.word, str(f.where)) for f in found(root)] == [("not-a-folder", "environments/dev")]
+    commit(root)
+    findings = load(CommitTree(root, "HEAD")).findings
+    assert [(f.word, str(f.where)) for f in findings] == [("not-a-folder", "environments/dev")]
+
+
 def test_a_listed_layer_that_is_nowhere_is_a_finding(root: Path) -> None:
     (root / "environments/production/_payments.yaml").unlink()
     [finding] = found(root)

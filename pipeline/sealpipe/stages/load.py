@@ -130,7 +130,10 @@ def _environments(tree: Tree, project: Project, findings: list[Finding]) -> Iter
     for name in _names(tree, "environments", findings):
         folder = name.rstrip("/")
         if not name.endswith("/"):
-            if not name.startswith(".") and name.endswith((".yaml", *_OTHER_FORMS)):
+            if name in project.environments:
+                what = "this must be a folder; a link or a submodule is not followed"
+                findings.append(Finding("not-a-folder", what, Where(f"environments/{name}")))
+            elif not name.startswith(".") and name.endswith((".yaml", *_OTHER_FORMS)):
                 what = "files stand in the folder of an environment"
                 findings.append(Finding("misplaced-file", what, Where(f"environments/{name}")))
         elif folder in project.environments:
