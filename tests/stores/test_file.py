@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sealpipe.errors import (
+    ConflictError,
     DeniedError,
     FullError,
     MalformedError,
@@ -309,6 +310,38 @@ def test_dying_while_holding_the_lock_frees_it(store):
     started = time.monotonic()
     store.write([Put(HEAD, b"next", None)], timeout=5)
     assert time.monotonic() - started < 4
+
+
+def test_processes_count_up_one_key(store):
+    """Compare-and-swap between processes, some of which are killed in the middle of a write."""
+    store.write([Put(HEAD, b"0", ABSENT)])
+
+    def count(at):
+        module.os = Disk(at, lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        won = 0
+        while won < 15:
+            entry = store.get(HEAD)
+            try:
+                store.write([Put(HEAD, b"%d" % (int(entry.value) + 1), entry.version)], timeout=30)
+            except ConflictError:
+                continue
+            won += 1
+
+    children = []
+    for at in (0, 0, 0, 97):  # the last one dies at its 97th call
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                count(at)
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert codes[:3] == [0, 0, 0]
+    assert codes[3] == -signal.SIGKILL
+    assert 45 <= int(store.get(HEAD).value) < 60
 
 
 def test_a_held_lock_is_waited_for_and_then_named(store):

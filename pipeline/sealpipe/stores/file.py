@@ -113,17 +113,17 @@ class FileStore:
         with self._store_errors():
             if any(isinstance(change, Put) for change in changes):
                 _make_folder(self._folder)
-            root = self._open_folder([])
-            if root is None:
+            elif not self._folder.exists():
                 # Nothing is stored: only an expectation of that, or a delete without one, can hold.
                 if all(op.expect in (None, ABSENT) for op in ops):
                     return
                 raise _conflict(ops[0].key)
-            try:
-                with _locked(self._folder, timeout):
+            with _locked(self._folder, timeout):
+                root = os.open(self._folder, _FOLDER)
+                try:
                     self._apply(root, ops, changes)
-            finally:
-                os.close(root)
+                finally:
+                    os.close(root)
 
     def wait(self, key: str, after: str, *, timeout: float) -> bool:
         check_key(key)
