@@ -193,16 +193,16 @@ def test_editors_are_told_to_keep_no_copies(words: list[str], flag: str) -> None
 
 def test_the_editor_is_found_in_the_usual_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDITOR", "ed")
-    assert editor.editor_words() == ["ed"]
+    assert editor.editor_words("dev/x") == ["ed"]
     monkeypatch.setenv("VISUAL", "code --wait")
-    assert editor.editor_words() == ["code", "--wait"]
+    assert editor.editor_words("dev/x") == ["code", "--wait"]
     monkeypatch.setenv("SEALPIPE_EDITOR", "micro")
-    assert editor.editor_words() == ["micro"]
+    assert editor.editor_words("dev/x") == ["micro"]
     for name in ("EDITOR", "VISUAL", "SEALPIPE_EDITOR"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(RefusedError):
-        editor.editor_words()
+        editor.editor_words("dev/x")
 
 
 def test_vim_leaves_no_trace(shop: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def _until_good(
     file.touch(mode=0o600)
     file.write_text(shown.text, encoding="utf-8", newline="")
     while True:
-        run_editor(file)
+        run_editor(file, str(document.id))
         text = file.read_bytes().decode("utf-8", errors="replace")
         result = edited(workspace, document, shown, text, Sealer())
         if not result.findings:

@@ -25,7 +25,7 @@ _EMACS = ("--eval", "(setq make-backup-files nil auto-save-default nil create-lo
 _WAITS = {"code": "--wait", "codium": "--wait", "subl": "--wait", "zed": "--wait", "gedit": "--wait"}
 
 
-def editor_words() -> list[str]:
+def editor_words(target: str) -> list[str]:
     """The editor and its arguments: SEALPIPE_EDITOR, VISUAL, EDITOR, else one that is found.
 
     Raises RefusedError [no-editor] when there is none.
@@ -36,7 +36,7 @@ def editor_words() -> list[str]:
     for name in ("nano", "vim", "vi"):
         if shutil.which(name):
             return [name]
-    raise RefusedError("no-editor", "no editor was found", hint=["EDITOR=nano sealpipe edit ENV/SERVICE"])
+    raise RefusedError("no-editor", "no editor was found", hint=[f"EDITOR=nano sealpipe edit {target}"])
 
 
 def hardened(words: list[str]) -> list[str]:
@@ -61,9 +61,12 @@ def _really(word: str) -> str:
     return real if name in ("vi", "editor", "view") else name
 
 
-def run_editor(file: Path) -> None:
-    """Edit `file` and wait. Raises SealpipeError [editor] when the editor cannot start or ends badly."""
-    words = hardened(editor_words())
+def run_editor(file: Path, target: str) -> None:
+    """Edit `file`, which is `target`'s, and wait.
+
+    Raises SealpipeError [editor] when the editor cannot start or ends badly.
+    """
+    words = hardened(editor_words(target))
     problem = ""
     try:
         done = subprocess.run([*words, str(file)], check=False)
@@ -72,4 +75,4 @@ def run_editor(file: Path) -> None:
     except OSError as error:
         problem = f"{Path(words[0]).name} cannot be started: {error.strerror}"
     if problem:
-        raise SealpipeError("editor", problem, hint=["EDITOR=nano sealpipe edit ENV/SERVICE"])
+        raise SealpipeError("editor", problem, hint=[f"EDITOR=nano sealpipe edit {target}"])

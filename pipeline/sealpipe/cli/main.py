@@ -9,7 +9,6 @@ prints by itself: errors are caught once, here. `--version` and `--help` import 
 
 from __future__ import annotations
 
-import os
 import sys
 
 from sealpipe.version import VERSION
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from sealpipe.errors import SealpipeError
 
 INTERRUPTED = 130
-READER_GONE = 141  # what a shell shows for a program that SIGPIPE ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(words)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has gone (`| head`): a quiet end, as the signal would have made it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READER_GONE
+        from sealpipe.cli.output import reader_gone
+
+        return reader_gone()
     return code
 
 

@@ -124,7 +124,11 @@ def common(
         @click.pass_context
         def with_common(ctx: click.Context, /, **given: Any) -> Any:
             mine = {name: given.pop(f"common_{name}") for name in _COMMON}
-            return function(_common(ctx.obj or {}, mine, formats), **given)
+            try:
+                return function(_common(ctx.obj or {}, mine, formats), **given)
+            except BrokenPipeError:
+                # Before click sees it: click would end with 1.
+                return output.reader_gone()
 
         decorated: Callable[..., Any] = with_common
         for option in _common_options(formats, writes):

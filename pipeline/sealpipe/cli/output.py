@@ -22,10 +22,17 @@ from sealpipe.errors import Finding, RefusedError, SealpipeError
 if TYPE_CHECKING:
     from sealpipe.cli.options import Common
 
+READER_GONE = 141  # what a shell shows for a program that SIGPIPE ended
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 # What a terminal would act on; a value or a key from a file must not move the cursor.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _OUR_COMMAND = re.compile(r"(?<![\w/.-])sealpipe (?=[a-z])")
+
+
+def reader_gone() -> int:
+    """The reader of stdout has left (`| head`): nothing more is written there. Gives the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return READER_GONE
 
 
 def wants_color(choice: object, stream: TextIO) -> bool:

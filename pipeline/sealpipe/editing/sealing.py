@@ -41,30 +41,29 @@ class SealedDocument(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def public_key(workspace: Workspace, document: DocumentId) -> bytes:
-    """The key that values of a document are sealed to.
+def public_key(workspace: Workspace, document: DocumentId, path: Path) -> bytes:
+    """The key that values of a document are sealed to; `path` is for the message.
 
     RefusedError for an environment that holds no secrets; TrustError [no-document-key] where the keyring
-    has none. That the keyring is signed and current is checked by the caller (`trusted_keyring`).
+    has none. That the keyring is signed and current is checked by the caller (`stages.trusted`).
     """
     if workspace.project.abstract(document.environment):
         concrete = [name for name in workspace.project.environments if not workspace.project.abstract(name)]
         raise RefusedError(
             "sealed-in-abstract",
             f"{document.environment} is never published and has no keys; a secret is set where it is used",
-            hint=[f"sealpipe set {name}/{document.name} PATH" for name in concrete[:1]],
+            hint=[f"sealpipe set {name}/{document.name} {show_path(path)}" for name in concrete[:1]],
         )
     keyring = workspace.keyrings.get(document.environment)
     key = keyring.keys.get(document.name) if keyring else None
     if key is None:
+        entry = workspace.trust.environments.get(document.environment) if workspace.trust else None
+        admins = ", ".join(entry.admins.of) if entry else ""
         raise TrustError(
             "no-document-key",
             f"the keyring of {document.environment} has no key for {document.name} yet",
             where=Where(f"trust/{document.environment}.keyring.yaml"),
-            hint=[
-                f"an admin of {document.environment}: sealpipe add service {document.name.lstrip('_')} "
-                f"--in {document.environment}"
-            ],
+            hint=[f"ask an admin ({admins}): the first secret that they set in {document} makes its key"],
         )
     return key.public
 
@@ -72,7 +71,7 @@ def public_key(workspace: Workspace, document: DocumentId) -> bytes:
 def seal_at(workspace: Workspace, document: DocumentId, path: Path, given: Given, sealer: Sealer) -> str:
     """The token of a value for its place. Raises as `public_key`, and InputError for an un-keyed list."""
     where = place_of(document, path)
-    return sealer.seal(given.value, given.type, where, public_key(workspace, document))
+    return sealer.seal(given.value, given.type, where, public_key(workspace, document, path))
 
 
 def place_of(document: DocumentId, path: Path) -> bytes:
@@ -218,7 +217,7 @@ def _stale(
     mine = (keys or {}).get(document.id.name, ())
     if not mine:
         return []
-    current = key_id(public_key(workspace, document.id))
+    current = key_id(public_key(workspace, document.id, ()))
     found = []
     for concrete in sealed_paths(document.values):
         path = typed(document.values, concrete, merge_keys)

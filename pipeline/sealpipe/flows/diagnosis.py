@@ -74,7 +74,7 @@ def _key(environ: Environ, workspace: Workspace) -> tuple[Found | None, list[Che
     who = ", ".join(names) or "not registered in trust.yaml"
     check = Check("you", "ok" if names else "warning", f"{who} · key {found.source}")
     if not names:
-        check = check._replace(hint="send an admin your card: sealpipe keys new --help")
+        check = check._replace(hint="your card, to send to an admin: sealpipe keys new")
     return found, [check]
 
 
