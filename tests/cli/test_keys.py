@@ -363,3 +363,15 @@ class TestPins:
         desk.team.commit()
         desk("keys", "grant", "anna", "dev")
         assert find_pins(os.environ, PROJECT)[0].min_version == 2
+
+    def test_the_newest_root_is_pinned_once_it_is_on_the_target_branch(self, desk: Desk) -> None:
+        old = find_pins(os.environ, PROJECT)[0].digest
+        join_ben(desk, "dev")
+        desk("keys", "list")
+        desk("keys", "grant", "ben", "dev")
+        assert find_pins(os.environ, PROJECT)[0].digest == old
+        desk.team.commit()
+        desk("keys", "grant", "ben", "dev")
+        assert find_pins(os.environ, PROJECT)[0].digest != old
+        (desk.team.root / "trust/roots.yaml").unlink()
+        assert desk("keys", "grant", "ben", "dev").code == 0

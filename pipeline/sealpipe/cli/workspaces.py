@@ -30,7 +30,7 @@ def read_workspace(opts: Common, *, at: str = "") -> Workspace:
 
 def trusted_pins(opts: Common, workspace: Workspace) -> tuple[Pin, ...]:
     """The pins, and proof that trust.yaml and the keyrings are the ones to act on. Raises TrustError."""
-    from sealpipe.pins import need_pins, note_version
+    from sealpipe.pins import need_pins, note_version, store_pin
     from sealpipe.stages.trusted import require_trusted, settled_version
 
     if workspace.trust is None:
@@ -44,8 +44,13 @@ def trusted_pins(opts: Common, workspace: Workspace) -> tuple[Pin, ...]:
         say=lambda line: output.note(opts, line),
     )
     require_trusted(workspace, pins=pins)
-    if any(pin.min_version < workspace.trust.version for pin in pins):
-        note_version(os.environ, workspace.project.id, settled_version(workspace))
+    from_variable = bool(os.environ.get("SEALPIPE_TRUST", "").strip())
+    if not from_variable and any(pin.min_version < workspace.trust.version for pin in pins):
+        settled = settled_version(workspace)
+        note_version(os.environ, workspace.project.id, settled)
+        if settled == workspace.trust.version:
+            # The chain carried the old pin; from now on it need not, and may lose its oldest root.
+            store_pin(os.environ, workspace.trust, workspace.roots)
     return pins
 
 
