@@ -162,7 +162,10 @@ def dash_of(source: Source, slot: Slot) -> int:
 
 def cannot_edit(source: Source, node: Node | None) -> RefusedError:
     """The layout leaves no safe place for the change: a person must make it."""
-    line = node.start_mark.line + 1 if node is not None else 1
+    return _refused(source, node.start_mark.line + 1 if node is not None else 1)
+
+
+def _refused(source: Source, line: int) -> RefusedError:
     return RefusedError(
         "cannot-edit",
         "the layout of the file does not let this change be made without reformatting it",
@@ -188,14 +191,7 @@ def apply(source: Source, splices: Iterable[Splice], expected: Mapping[str, Any]
     except InputError:
         found = None
     if found is None or not same(found, expected):
-        line = source.line_number(ordered[-1].start) if ordered else 1
-        raise RefusedError(
-            "cannot-edit",
-            "the layout of the file does not let this change be made without reformatting it",
-            where=Where(source.file, line),
-            why=["nothing was written"],
-            hint=[f"make it by hand: ${{EDITOR:-vi}} +{line} {source.file}"],
-        )
+        raise _refused(source, source.line_number(ordered[-1].start) if ordered else 1)
     return text
 
 
