@@ -109,6 +109,13 @@ class TestExplain:
         )
         assert shop("explain", "dev/checkout", "db").out == shop("explain", "dev/checkout").out
 
+    def test_an_element_of_a_list_is_decided_with_its_list(self, shop: Terminal) -> None:
+        shop("set", "base/checkout", "hosts", "[a, b, c]")
+        shop("set", "dev/checkout", "hosts", "[x]")
+        out = shop("explain", "dev/checkout", "hosts[0]").out
+        assert out.startswith('hosts = ["x"]\n')
+        assert "▸ environments/dev/checkout.yaml:" in out
+
     def test_deleted_and_unknown(self, shop: Terminal) -> None:
         shop("unset", "dev/checkout", "db.pool_max")
         shop("unset", "dev/checkout", "db.pool_max", "--null")

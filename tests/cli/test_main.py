@@ -97,6 +97,13 @@ def test_unknown_command_is_told_with_what_was_meant() -> None:
     )
 
 
+def test_a_group_alone_shows_its_help_and_is_a_usage_error() -> None:
+    done = sealpipe("add")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: sealpipe add ")
+    assert "  service      Add a service: its layers, its schema, and its keys" in done.stderr
+
+
 def test_every_command_of_the_table_has_its_file_and_help() -> None:
     for name, (_, _, subcommands) in registry.COMMANDS.items():
         found = registry.load_command(name)

@@ -124,6 +124,9 @@ def _invoke(name: str, words: list[str], early: dict[str, object]) -> int:
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # newer clicks only: a group alone
+            print(error.format_message(), file=sys.stderr)
+            return 2
         context = getattr(error, "ctx", None)
         return _usage(_click_text(error), f"{context.command_path if context else f'sealpipe {name}'} --help")
     return code if isinstance(code, int) else 0

@@ -215,6 +215,11 @@ class Group(_Help, click.Group):
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        rows = [(name, command.get_short_help_str(limit=200)) for name, command in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         given, rest = take_common(args)
         if given.get("folder"):

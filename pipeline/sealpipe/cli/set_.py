@@ -90,7 +90,7 @@ def _wants_seal(slot: Slot, secret: bool) -> bool:
         raise UsageError(
             "not-secret",
             f"{slot.schema.origin(slot.path)} says that {slot.shown} is no secret",
-            hint=[f'give it "writeOnly": true there, then: sealpipe set {slot.document.id} {slot.shown}'],
+            hint=[f'give it "writeOnly": true there, then: sealpipe set {slot.document.id} {slot.typed}'],
         )
     return secret or slot.secret is not None
 
@@ -117,11 +117,11 @@ def _given(opts: Common, slot: Slot, source: _Source, *, sealed: bool) -> Given:
             "secret-on-command-line",
             f"{slot.shown} is a secret; a value on the command line stays in the shell's history",
             why=["if it was a real one, it is out: change it at its source"],
-            hint=[f"sealpipe set {slot.document.id} {slot.shown}" + ("" if slot.known else " --secret")],
+            hint=[f"sealpipe set {slot.document.id} {slot.typed}" + ("" if slot.known else " --secret")],
         )
     if source.size is not None:
         if not sealed:
-            hint = [f"sealpipe set {slot.document.id} {slot.shown} --random {source.size} --secret"]
+            hint = [f"sealpipe set {slot.document.id} {slot.typed} --random {source.size} --secret"]
             raise UsageError("usage", "--random makes a secret, and this path is none", hint=hint)
         return random_value(slot, source.size, source.kind)
     return read_given(slot, _data(opts, slot, source, sealed), kind=source.kind, secret=sealed)
@@ -138,7 +138,7 @@ def _data(opts: Common, slot: Slot, source: _Source, sealed: bool) -> bytes:
         output.note(opts, f"{slot.shown}: type the value and Enter")
         return sys.stdin.readline().rstrip("\n").encode()
     typed = output.ask_hidden(
-        "Value (hidden): ", instead=f"sealpipe set {slot.document.id} {slot.shown} --file -"
+        "Value (hidden): ", instead=f"sealpipe set {slot.document.id} {slot.typed} --file -"
     )
     if not typed:
         raise UsageError("usage", "nothing was typed; nothing was done")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ def move_value(slot: Slot, new_text: str, keys: DocumentKeys, sealer: Sealer) ->
         raise UsageError(
             "not-set",
             f"{document.file} does not set {slot.shown}",
-            hint=[f"sealpipe explain {document.id} {slot.shown}"],
+            hint=[f"sealpipe explain {document.id} {slot.typed}"],
         )
     new = typed_path(schema, document.values, new_text)
     secrets = _opened(slot, keys)
@@ -69,7 +70,7 @@ def move_value(slot: Slot, new_text: str, keys: DocumentKeys, sealer: Sealer) ->
         raise RefusedError(
             "plaintext-secret",
             f"{show_path(new)} is a secret, and what would be moved there is plain (value not shown)",
-            hint=[f"sealpipe set {document.id} {show_path(new)}"],
+            hint=[f"sealpipe set {document.id} {shlex.quote(show_path(new))}"],
         )
     edits = [*([schema_edit] if schema_edit else []), text_edit(document.file, document.text, text)]
     return Moved(

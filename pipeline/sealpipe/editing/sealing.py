@@ -7,6 +7,7 @@ that the caller's identity opened (`opening.document_keys`), by document name.
 from __future__ import annotations
 
 import base64
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -52,7 +53,9 @@ def public_key(workspace: Workspace, document: DocumentId, path: Path) -> bytes:
         raise RefusedError(
             "sealed-in-abstract",
             f"{document.environment} is never published and has no keys; a secret is set where it is used",
-            hint=[f"sealpipe set {name}/{document.name} {show_path(path)}" for name in concrete[:1]],
+            hint=[
+                f"sealpipe set {name}/{document.name} {shlex.quote(show_path(path))}" for name in concrete[:1]
+            ],
         )
     keyring = workspace.keyrings.get(document.environment)
     key = keyring.keys.get(document.name) if keyring else None
@@ -180,7 +183,11 @@ def bad_value(schema: Effective, document: Document, path: Path, given: Given | 
         return None
     what = "the value breaks its schema and was not sealed (value not shown)"
     return Finding(
-        "not-allowed", what, where, show_path(path), hint=(f"sealpipe set {document.id} {show_path(path)}",)
+        "not-allowed",
+        what,
+        where,
+        show_path(path),
+        hint=(f"sealpipe set {document.id} {shlex.quote(show_path(path))}",),
     )
 
 

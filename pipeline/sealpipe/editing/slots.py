@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,11 @@ class Slot:
     @property
     def shown(self) -> str:
         return show_path(self.path)
+
+    @property
+    def typed(self) -> str:
+        """The path as one word of a shell."""
+        return shlex.quote(self.shown)
 
     @property
     def present(self) -> bool:

@@ -87,8 +87,8 @@ def unset_value(slot: Slot, *, null: bool) -> ValueEdit:
             "not-set",
             f"{document.file} does not set {slot.shown}",
             hint=[
-                f"sealpipe explain {document.id} {slot.shown}",
-                f"sealpipe unset {document.id} {slot.shown} --null",
+                f"sealpipe explain {document.id} {slot.typed}",
+                f"sealpipe unset {document.id} {slot.typed} --null",
             ],
         )
     line = _line(document.text, slot)

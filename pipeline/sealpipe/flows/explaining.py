@@ -87,7 +87,7 @@ def explain(workspace: Workspace, unit: Unit, text: str, pins: Sequence[Pin] | N
     map: `lines` lists what is in it. InputError when the layers do not merge.
     """
     config, schema = merged(workspace, unit)
-    path = typed_path(schema, config.values, text)
+    path = _decided(typed_path(schema, config.values, text))
     spot = schema.walk.at(path)
     layers = _layers(workspace, config, path, secret=spot.secret is not None)
     concrete = settle(config.values, path)
@@ -116,6 +116,11 @@ def explain(workspace: Workspace, unit: Unit, text: str, pins: Sequence[Pin] | N
         restart=schema.restart(path),
         variable="" if to_pointer(path) in schema.locked(config.values) else _variable(unit, path),
     )
+
+
+def _decided(path: Path) -> Path:
+    """The path that layers decide as one: a list without a merge key replaces, so it is shown whole."""
+    return next((path[:at] for at, segment in enumerate(path) if isinstance(segment, int)), path)
 
 
 def lines(workspace: Workspace, unit: Unit, text: str = "") -> tuple[Line, ...]:
