@@ -91,6 +91,17 @@ class TestNew:
         assert again.out == first.out
         assert "nothing new was made" in again.err
 
+    def test_a_machines_key_signs_and_opens_nothing(self, desk: Desk) -> None:
+        said = desk("keys", "new", "ci", "--machine")
+        assert parse_signing_key(said.out)
+        card = next(line for line in said.err.splitlines() if "sealpipe-card-1" in line).split(maxsplit=1)[1]
+        assert desk("trust", "add", "ci", "--card", card, "--publishes", "dev").code == 0
+        trust = desk.team.load().trust
+        assert trust is not None
+        assert (trust.keys["ci"].kind, trust.keys["ci"].read) == ("machine", None)
+        assert desk("keys", "grant", "ci", "dev").code == 2
+        assert desk("keys", "new", "--machine").code == 2
+
     def test_dry_run_makes_nothing(self, desk: Desk) -> None:
         desk.monkeypatch.delenv("SEALPIPE_KEY")
         assert desk("keys", "new", "zoe", "--dry-run").code == 0

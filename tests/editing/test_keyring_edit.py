@@ -275,6 +275,14 @@ class TestRevoke:
         assert [finding.path for finding in rotation.findings] == ["db.passphrase"]
         assert "pw-production" not in str(rotation.findings)
 
+    def test_a_file_that_cannot_be_read_is_told(self, team: Team) -> None:
+        join_ben(team, "production")
+        file = team.root / "environments/production/checkout.yaml"
+        file.write_text(file.read_text() + "db: {}\n")
+        [rotation] = revoke(team.load(), "ben", ["production"], identity=ANNA, keys=[ANNA.sign])
+        assert any("nothing in it was sealed again" in finding.what for finding in rotation.findings)
+        assert rotation.resealed == 2
+
     @staticmethod
     def take(team: Team, rotations) -> Workspace:  # type: ignore[no-untyped-def]
         for rotation in rotations:

@@ -166,7 +166,13 @@ def _reseal(
 ) -> tuple[tuple[FileEdit, ...], int, tuple[Finding, ...]]:
     sealer = Sealer()
     files: list[FileEdit] = []
-    findings: list[Finding] = []
+    findings = [
+        found._replace(what=f"not read, so nothing in it was sealed again: {found.what}", severity="warning")
+        for found in workspace.findings
+        if found.where is not None
+        and found.where.file.startswith(f"environments/{keyring.environment}/")
+        and found.severity == "error"
+    ]
     count = 0
     for known, document in sorted(workspace.documents.items()):
         if known.environment != keyring.environment or known.name not in documents:
