@@ -167,7 +167,7 @@ def release(**how: Any) -> bytes:
     roots, links = how.get("roots", [root(1, "anna")]), how.get("links", [])
     document = jcs(changed(trust(), how.get("trust", {})))
     content = jcs(changed(draft(), how.get("draft", {})))
-    body = jcs(changed(payload(document, content), how.get("payload", {})))
+    body = how.get("body") or jcs(changed(payload(document, content), how.get("payload", {})))
     approval = bytes.fromhex(PROJECT) + lp(b"production") + lp(how.get("approved", b"checkout"))
     return (
         b"SEALPIPE-RELEASE-1\n"
@@ -257,6 +257,9 @@ def refused() -> list[dict[str, Any]]:
         case("another magic", "not-a-release", b"SEALPIPE-RELEASE-2\n" + raw[19:]),
         case("cut short", "malformed-release", raw[:-1]),
         case("a byte more", "malformed-release", raw + b"\0"),
+        case("cut short in the chain", "malformed-release", raw[:60]),
+        case("root that needs two of one", "malformed-release", release(roots=[root(2, "anna")])),
+        case("17 signatures", "malformed-release", release(publishers=["ci", *map(str, range(16))])),
         case("no root", "malformed-release", raw[:35] + b"\0" + raw[36:]),
         case("another project expected", "foreign-project", raw, project="00" * 16),
         case("root not pinned", "foreign-root", raw, pins=pin(root(1, "ben"))),
@@ -273,6 +276,9 @@ def refused() -> list[dict[str, Any]]:
         case("not a publisher", "untrusted-signature", release(publishers=["anna"])),
         case("signature of another payload", "bad-signature", other_signature(raw)),
         case("unknown payload field", "malformed-payload", release(payload={"more": 1})),
+        case("payload that is no map", "malformed-payload", release(body=b"[]")),
+        case("format 0", "malformed-payload", release(payload={"format": 0})),
+        case("digest that is none", "malformed-payload", release(payload={"rollback_of": "41"})),
         case("payload field missing", "malformed-payload", release(payload={"rid": ...})),
         case("payload for newer readers", "newer-format", release(payload={"format": 2, "min_format": 2})),
         case("another trust version", "trust-mismatch", release(payload={"trust.version": 6})),

@@ -95,8 +95,6 @@ def payload_from_json(data: bytes) -> Payload:
             f"the release needs a program that reads format {found['min_format']}; this one reads {FORMAT}",
             hint=["install a newer sealpipe here"],
         )
-    if found["min_format"] > found["format"]:
-        raise _malformed("min_format")
     for name, test in _REQUIRED.items():
         if name not in found or not test(found[name]):
             raise _malformed(name)
