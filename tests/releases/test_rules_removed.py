@@ -22,6 +22,7 @@ from .test_vectors import vectors
 
 MODULES = (payloads, drafts, wire, check)  # each imports from those before it
 SOURCES = {module: Path(module.__file__).read_text("utf-8") for module in MODULES}
+CODE = {module: compile(SOURCES[module], module.__file__, "exec") for module in MODULES}
 OTHERS = {
     "inspect",
     "_claims",
@@ -70,8 +71,8 @@ def without(module, line):
         for one in MODULES:
             fresh = types.ModuleType(one.__name__)
             sys.modules[one.__name__] = fresh
-            code = tree if one is module else ast.parse(SOURCES[one])
-            exec(compile(code, one.__file__, "exec"), fresh.__dict__)  # noqa: S102
+            code = compile(tree, one.__file__, "exec") if one is module else CODE[one]
+            exec(code, fresh.__dict__)  # noqa: S102
         return sys.modules[check.__name__]
     finally:
         sys.modules.update(kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from sealpipe.tokens import parse_token, place
 VECTORS = Path(__file__).parents[1] / "vectors"
 
 
+@cache
 def vectors(name):
     return json.loads((VECTORS / f"{name}.json").read_text("utf-8"))["vectors"]
 
