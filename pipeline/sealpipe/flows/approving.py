@@ -10,6 +10,7 @@ from sealpipe.crypto.keys import SigningKey
 from sealpipe.documents.write import dump_yaml
 from sealpipe.errors import RefusedError, TrustError, Where
 from sealpipe.files import write_atomic
+from sealpipe.flows.drafts import need_published_environment
 from sealpipe.flows.planning import Request, plan_published
 from sealpipe.flows.ship import approval_digest, check_expected, need_trust
 from sealpipe.model import Plan, UnitPlan, Workspace
@@ -40,6 +41,7 @@ def prepare_approval(
     """The plan and the units of it to approve. Raises RefusedError [not-an-approver, nothing-to-approve,
     other-plan], TrustError [no-key], and what planning raises.
     """
+    need_published_environment(workspace, request.environment)
     trust = need_trust(workspace)
     role = role_of(trust, request.environment)
     mine = [(name, key) for name in role.of for key in keys if trust.keys[name].sign == key.public]
@@ -64,7 +66,8 @@ def prepare_approval(
     if not chosen:
         raise RefusedError(
             "nothing-to-approve",
-            f"nothing would change in {request.environment}",
+            f"nothing would change in {request.environment}"
+            + (f" for {', '.join(services)}" if services else ""),
             hint=[f"sealpipe plan {request.environment}"],
         )
     return Approval(planned, chosen, *mine[0])

@@ -79,7 +79,7 @@ def entry_of(trust: Trust, environment: str) -> EnvironmentTrust:
     if entry is None:
         raise RefusedError(
             "unknown-to-trust",
-            f"trust.yaml says nothing of {environment}, so nobody may publish there",
+            f"nobody may publish to {environment}: the trust document does not have it",
             where=Where(TRUST_FILE),
             hint=[f"sealpipe trust add NAME --publishes {environment}"],
         )
@@ -105,7 +105,7 @@ def check_protected(workspace: Workspace, entry: EnvironmentTrust, environment: 
         raise RefusedError(
             "uncommitted",
             f"{environment} is protected and files here differ from the commit: only clean trees go there",
-            hint=["git status", "git stash -u, or commit, then repeat the command"],
+            hint=["git status", "commit and push what belongs to it, then repeat the command"],
         )
     if not signer.waives and not git.is_pushed(workspace.root, commit.commit, entry.branch):
         raise RefusedError(

@@ -13,7 +13,7 @@ from sealpipe import git
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.errors import Finding, RefusedError, TrustError
 from sealpipe.flows.deliver import Say, deliver, to_mirrors
-from sealpipe.flows.drafts import Rendered, render
+from sealpipe.flows.drafts import Rendered, need_published_environment, render
 from sealpipe.flows.permission import (
     Signer,
     approvals_for,
@@ -64,6 +64,7 @@ def prepare(
     RefusedError (role, protected environment, a unit to retire that is still there, a head under newer
     trust, another plan than the expected one), InputError for what is not valid, StoreError.
     """
+    need_published_environment(workspace, request.environment)
     trust = need_trust(workspace)
     command = f"sealpipe publish {request.target}"
     entry = entry_of(trust, request.environment)
