@@ -365,3 +365,35 @@ def test_whatever_stands_unsealed_at_a_secret_path_is_found(kinds: dict[str, str
     # A map or list where a secret text belongs is refused too, as a wrong type.
     odd = [n for n, kind in kinds.items() if kind != "p" and isinstance(values.get(n), dict | list)]
     assert not odd or made.problems(values)
+
+
+# ---- schemas made to hurt
+
+
+def test_a_long_chain_of_references_is_followed() -> None:
+    chain = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(3_000)}
+    made = compiled({**closed(a={"$ref": "#/$defs/d0"}), "$defs": {**chain, "d3000": SECRET}})
+    assert list(made.plaintext({"a": "hunter2"})) == [("a",)]
+
+
+def test_a_deep_schema_is_refused() -> None:
+    deep: dict[str, Any] = {"type": "integer"}
+    for _ in range(200):
+        deep = {"anyOf": [deep]}
+    with pytest.raises(InputError) as caught:
+        compiled(closed(a=deep))
+    assert caught.value.word == "bad-schema"
+
+
+def test_the_named_paths_of_a_recursive_schema_are_few() -> None:
+    node = closed(**{f"k{n}": {"$ref": "#/$defs/n"} for n in range(30)}, s=SECRET)
+    made = compiled({**closed(top={"$ref": "#/$defs/n"}), "$defs": {"n": node}})
+    paths = [path for path, _ in made.named()]
+    assert len(paths) < 100
+    assert ("top", "s") in paths
+
+
+def test_a_pattern_that_costs_too_much_counts_as_a_match() -> None:
+    costly = r"^(?:(a+)+\1)+$"
+    made = compiled({"type": "object", "patternProperties": {costly: SECRET}})
+    assert list(made.plaintext({"a" * 200 + "b": "hunter2"})) != []

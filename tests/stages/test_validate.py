@@ -262,3 +262,23 @@ def test_no_finding_is_made_of_a_path_that_a_merge_key_names(tmp_path: Path) -> 
     (finding,) = validate(workspace).findings
     assert isinstance(finding, Finding)
     assert (finding.word, str(finding.where)) == ("wrong-type", "environments/dev/shop.yaml:2:19")
+
+
+def test_a_service_that_calls_plain_what_its_layer_seals_is_told(tmp_path: Path) -> None:
+    case = CASES / "all-good"
+    for file in case.rglob("*.yaml"):
+        target = tmp_path / file.relative_to(case)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    token = (case / "environments/dev/checkout.yaml").read_text().split("password: ")[1].strip()
+    secret, plain = {"type": "string", "writeOnly": True}, {"type": "string"}
+    for name, rule in (("_all", secret), ("checkout", plain)):
+        schema = closed(k=rule) if name == "_all" else closed(k=rule, db={}, http={})
+        (tmp_path / f"schemas/{name}.schema.json").parent.mkdir(exist_ok=True)
+        (tmp_path / f"schemas/{name}.schema.json").write_text(json.dumps(schema))
+    (tmp_path / "environments/dev/checkout.yaml").write_text("{}\n")
+    (tmp_path / "environments/base/_all.yaml").write_text("{}\n")
+    (tmp_path / "environments/dev/_all.yaml").write_text(f"k: {token}\n")
+    done = validate(load(WorkTree(tmp_path)))
+    assert [word for word, *_ in said(done)] == ["sealed-not-secret"]
+    assert Unit("dev", "checkout") not in done.configs

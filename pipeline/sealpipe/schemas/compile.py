@@ -17,7 +17,7 @@ from sealpipe.errors import Finding, InputError, Where
 from sealpipe.model import SchemaFile
 from sealpipe.paths import Concrete, Path, Segment, to_pointer
 from sealpipe.schemas.engine import Checker, Problem, matches
-from sealpipe.schemas.references import gather, target
+from sealpipe.schemas.references import gather, target, too_deep
 from sealpipe.schemas.rewrite import partial_schema, sealed_schema
 from sealpipe.schemas.values import at, locked, named, plaintext, stand_in, without_deleted
 from sealpipe.schemas.walk import Spot, Walk
@@ -127,6 +127,9 @@ def effective(
     if own is None:
         raise InputError([_missing(service, where)])
     shared = [schemas[name] for name in layers if name in schemas and name != service]
+    deep = next((file for file in (own, *shared) if too_deep(file.schema)), None)
+    if deep is not None:
+        raise InputError([Finding("bad-schema", "the schema is nested too deep", Where(deep.file))])
     merged, bad = gather(own.schema, [(file.name, file.schema) for file in shared])
     if bad:
         raise InputError([_bad_reference(own, shared, reference) for reference in dict.fromkeys(bad)])

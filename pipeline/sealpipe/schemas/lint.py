@@ -11,7 +11,7 @@ from sealpipe.model import SchemaFile
 from sealpipe.paths import to_pointer
 from sealpipe.schemas.engine import Checker, schema_fault, unsatisfiable
 from sealpipe.schemas.jsontext import Steps, where
-from sealpipe.schemas.references import Gathered, children, segments, target
+from sealpipe.schemas.references import Gathered, children, segments, target, too_deep
 from sealpipe.schemas.walk import is_marked
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -80,6 +80,8 @@ def _finding(
 
 def _unreadable(file: SchemaFile) -> Finding | None:
     """A fault that makes the rest of the checks meaningless."""
+    if too_deep(file.schema):
+        return _finding(file, "bad-schema", (), "the schema is nested too deep")
     dialect = file.schema.get("$schema", DIALECT)
     if not isinstance(dialect, str) or dialect.rstrip("#") != DIALECT:
         return _finding(
@@ -256,6 +258,7 @@ def _defaults(file: SchemaFile) -> Iterator[Finding]:
             continue
         gathered = Gathered()
         alone = gathered.copy(node, file.schema, "")
+        gathered.finish()
         if not Checker({**alone, "$defs": gathered.defs}).accepts(node["default"]):
             yield _finding(
                 file, "bad-default", (*steps, "default"), "this default does not fit its own schema"

@@ -27,6 +27,7 @@ MANY = ("allOf", "anyOf", "oneOf", "prefixItems")
 NAMED = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
 
 
+DEPTH_LIMIT = 100  # maps and lists within each other
 _KINDS = dict.fromkeys(ONE, "one") | dict.fromkeys(MANY, "many") | dict.fromkeys(NAMED, "named")
 # Definitions come back by reference; the rest says nothing here, and lint refuses what is not said.
 _LEFT_OUT = frozenset(
@@ -48,6 +49,18 @@ def children(schema: Mapping[str, Any]) -> list[tuple[tuple[str | int, ...], Any
         elif kind == "named" and isinstance(value, dict):
             found += [((keyword, name), item) for name, item in value.items()]
     return found
+
+
+def too_deep(schema: Any) -> bool:
+    """Whether a schema is nested deeper than anything that people write; recursion stays within bounds."""
+    level: list[Any] = [schema]
+    for _ in range(DEPTH_LIMIT):
+        inner: list[Any] = []
+        for node in level:
+            if isinstance(node, dict | list):
+                inner += node.values() if isinstance(node, dict) else node
+        level = inner
+    return bool(level)
 
 
 def segments(reference: str) -> tuple[str, ...] | None:
@@ -86,6 +99,7 @@ class Gathered:
         self.bad: list[str] = []
         self.defs: dict[str, Any] = {}
         self._names: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._waiting: list[tuple[str, Any, Mapping[str, Any], str]] = []
 
     def copy(self, node: Any, root: Mapping[str, Any], prefix: str) -> Any:
         """`node` of the file `root`, its references pointing into `defs`."""
@@ -121,8 +135,14 @@ class Gathered:
             # A colon keeps made names apart from a file's own.
             name = prefix + (steps[1] if steps and plain else f":{len(self._names)}")
             self._names[(prefix, steps or (reference,))] = name
-            self.defs[name] = self.copy(found, root, prefix)
+            self._waiting.append((name, found, root, prefix))
         return name
+
+    def finish(self) -> None:
+        """Copy what was referred to, and what that refers to. One after the other: chains may be long."""
+        while self._waiting:
+            name, found, root, prefix = self._waiting.pop()
+            self.defs[name] = self.copy(found, root, prefix)
 
 
 def gather(
@@ -146,6 +166,7 @@ def gather(
         needed = [key for key in plain.get("required", []) if key not in mine]
         if needed:
             merged["required"] = list(dict.fromkeys([*merged.get("required", []), *needed]))
+    gathered.finish()
     if gathered.defs:
         merged["$defs"] = gathered.defs
     return merged, gathered.bad

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from sealpipe.paths import Concrete
 from sealpipe.schemas.walk import Spot, json_type
 from sealpipe.tokens import looks_sealed
 
-NAMED_DEPTH = 8
+NAMED_DEPTH, NAMED_LIMIT = 8, 20_000
 _FITTING = re.compile(r"ENC\[NACL1,type:[a-z]+,data:[A-Za-z0-9_-]+\]\Z")
 _LIKELY = {"integer": "int", "number": "float", "boolean": "bool", "object": "object", "array": "array"}
 
@@ -99,14 +100,17 @@ def _inside(value: Any) -> Iterator[tuple[str | int, Any]]:
         yield from enumerate(value)
 
 
-def named(spot: Spot, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Spot]]:
-    """Every path that the schema spells out; a recursive one's first levels."""
-    if len(path) == NAMED_DEPTH:
-        return
-    for key in spot.names():
-        inner = spot.step(key)
+def named(spot: Spot) -> Iterator[tuple[tuple[str, ...], Spot]]:
+    """Every path that the schema spells out; of a recursive one the first round, of a huge one the first."""
+    return itertools.islice(_named((spot,), ()), NAMED_LIMIT)
+
+
+def _named(above: tuple[Spot, ...], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Spot]]:
+    for key in above[-1].names() if len(path) < NAMED_DEPTH else ():
+        inner = above[-1].step(key)
         yield (*path, key), inner
-        yield from named(inner, (*path, key))
+        if inner not in above:
+            yield from _named((*above, inner), (*path, key))
 
 
 def at(values: Any, path: Concrete) -> Any:

@@ -80,10 +80,7 @@ class Walk:
         return spot
 
     def spot(self, nodes: Sequence[Any]) -> Spot:
-        closed: list[Mapping[str, Any]] = []
-        seen: set[int] = set()
-        for node in nodes:
-            self._close(node, closed, seen)
+        closed = self.inside(*nodes)
         key = tuple(id(node) for node in closed)
         found = self._spots.get(key)
         if found is None:
@@ -91,19 +88,19 @@ class Walk:
             found = self._spots[key] = Spot(self, tuple(closed))
         return found
 
-    def inside(self, node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """`node` and every subschema that applies to the same place through it."""
+    def inside(self, *nodes: Any) -> list[Mapping[str, Any]]:
+        """`nodes` and every subschema that applies to the same place through them."""
         closed: list[Mapping[str, Any]] = []
-        self._close(node, closed, set())
+        seen: set[int] = set()
+        waiting = [*reversed(nodes)]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, Mapping) and id(node) not in seen:
+                seen.add(id(node))
+                if len(node) > 1 or "$ref" not in node:
+                    closed.append(node)  # a bare reference says nothing of its own
+                waiting += reversed([*self.in_place(node)])
         return closed
-
-    def _close(self, node: Any, into: list[Mapping[str, Any]], seen: set[int]) -> None:
-        if not isinstance(node, Mapping) or id(node) in seen:
-            return
-        seen.add(id(node))
-        into.append(node)
-        for inner in self.in_place(node):
-            self._close(inner, into, seen)
 
     def in_place(self, node: Mapping[str, Any]) -> Iterator[Any]:
         """Subschemas that apply to the same place as `node`."""
