@@ -77,7 +77,7 @@ class Source:
                 "bootstrap",
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
                 why=["a service finds its configuration by SEALPIPE_URL, _ENV, _SERVICE and _TRUST"],
-                hint=["sealpipe connect ENV/SERVICE prints them all"],
+                hint=[f"sealpipe connect {self.env or 'ENV'}/{self.service or 'SERVICE'}"],
             )
         for name in ("env", "service"):
             if not _NAME.fullmatch(getattr(self, name)):

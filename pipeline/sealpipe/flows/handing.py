@@ -44,6 +44,7 @@ class Handed:
     origins: Mapping[str, str] = field(repr=False)
     faked: tuple[str, ...]  # paths whose secret is made up
     label: str  # "the files here" or "#42 (7c1e9a)"
+    number: int = 0  # of the release, for people; 0 for files
 
 
 class _Secret(NamedTuple):
@@ -181,6 +182,7 @@ def handed_release(release: Release, values: Mapping[str, Any], faked: tuple[str
         origins=release.payload.origins,
         faked=faked,
         label=f"#{release.payload.number} ({release.short})",
+        number=release.payload.number,
     )
 
 

@@ -34,7 +34,7 @@ class Carrier:
     def __init__(self, folder: Path, unit: Unit) -> None:
         self.folder = folder
         self.keys: Throwaway = throwaway(unit)
-        self.number = 0
+        self.number = 0  # of writes
         self.digest = ""
         self._seq = 0
         write_atomic(folder / "key", (self.keys.key_text + "\n").encode(), mode=0o600)
@@ -53,7 +53,7 @@ class Carrier:
             merge_keys=handed.merge_keys,
             locked=handed.locked,
             origins=handed.origins,
-            number=self.number,
+            number=handed.number or self.number,
             seq=self._seq,
         )
         self.digest = release_digest(split_release(raw).payload.body)
