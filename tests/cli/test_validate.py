@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,19 @@ def test_open_as_somebody_who_reads_nothing(
     code, out, _ = run(capsys, "--open", "dev")
     assert code == 0
     assert "warning[not-opened]: environments/dev/checkout.yaml" in out
+
+
+def test_the_hints_work_when_pasted(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
+    team.write("environments/dev/checkout.yaml", "db:\n  pol: 3   # kept\n  password: hunter2-canary\n")
+    _, out, _ = run(capsys, "--format", "json")
+    for finding in json.loads(out)["findings"]:
+        command = finding["hint"][0].rpartition("sealpipe ")[2]
+        assert main(shlex.split(command)) == 0
+    capsys.readouterr()
+    assert run(capsys)[0] == 0
+    text = (team.root / "environments/dev/checkout.yaml").read_text()
+    assert "pool: 3   # kept" in text
+    assert "hunter2" not in text
 
 
 def test_only_what_changed(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
