@@ -142,7 +142,10 @@ class TestSet:
         assert shop("get", "dev/checkout", "a.blob").out == "AP8K\n"
         shop("set", "dev/checkout", "a.pin", "--type", "int", "--secret", "--file", "-", stdin=b"42\n")
         assert shop("get", "dev/checkout", "a.pin").out == "42\n"
-        assert "error[wrong-type]" in shop.fail(2, "set", "dev/checkout", "a.pin", "--type", "bool").err
+        assert (
+            "error[wrong-type]"
+            in shop.fail(2, "set", "dev/checkout", "a.pin", "--type", "bool", stdin=b"1").err
+        )
 
     def test_leading_zero_is_no_int(self, shop: Terminal) -> None:
         shop("set", "dev/checkout", "a.pin", "--type", "int", "--secret", stdin=b"42")
@@ -179,6 +182,25 @@ class TestSet:
         shop("set", "dev/_all", "log.key", "--secret", stdin=b"shared-secret")
         assert shop("get", "dev/checkout", "log.key").out == "shared-secret\n"
         shop("validate")
+
+    def test_a_path_of_a_shared_layer_is_added_to_the_layer_s_schema(self, shop: Terminal) -> None:
+        log = {"type": "object", "additionalProperties": False, "properties": {"level": {"type": "string"}}}
+        schema = {"type": "object", "additionalProperties": False, "properties": {"log": log}}
+        shop.write("schemas/_all.schema.json", json.dumps(schema, indent=2))
+        shop("set", "dev/_all", "log.level", "info")
+        own = shop.text("schemas/checkout.schema.json")
+        done = shop("set", "dev/checkout", "log.levels", "3")
+        assert "schema  schemas/_all.schema.json now knows log.levels\n" in done.err
+        assert "was that meant?" in done.err
+        assert shop.text("schemas/checkout.schema.json") == own
+        shop("validate")
+
+    def test_no_input_is_not_an_empty_value(self, shop: Terminal) -> None:
+        before = shop.files()
+        assert "nothing came from stdin" in shop.fail(2, "set", "dev/checkout", "a.key", "--secret").err
+        assert shop.files() == before
+        shop("set", "dev/checkout", "a.key", "--secret", "--file", "-")
+        assert shop("get", "dev/checkout", "a.key").out == "\n"
 
     def test_a_name_that_sounds_secret_is_pointed_out(self, shop: Terminal) -> None:
         done = shop("set", "dev/checkout", "db.password", "oops")

@@ -81,11 +81,13 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def _guarded(name: str, words: list[str], early: dict[str, object]) -> int:
     """Run one command; every way it can end becomes a message and a code."""
+    import contextlib
     import signal
 
     from sealpipe.errors import SealpipeError
 
-    signal.signal(signal.SIGTERM, _stop)
+    with contextlib.suppress(ValueError):  # outside the main thread, whoever runs us handles signals
+        signal.signal(signal.SIGTERM, _stop)
     folder = str(early.get("folder") or _folder_after(words))
     message = ""
     try:
@@ -94,7 +96,7 @@ def _guarded(name: str, words: list[str], early: dict[str, object]) -> int:
         _print_error(error, early.get("color"), folder)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\ninterrupted; nothing was left half done", file=sys.stderr)
+        print("\ninterrupted; every file and release is either whole or untouched", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         raise

@@ -81,6 +81,8 @@ def command(
     done = set_value(slot, given, secret=sealed, sealer=Sealer())
     workspaces.write(opts, workspace.root, [*keyrings, *done.edits])
     report(opts, done)
+    if done.schema:
+        _near(opts, slot)
     if not sealed and done.schema:
         _guess(opts, target, done)
 
@@ -133,7 +135,12 @@ def _data(opts: Common, slot: Slot, source: _Source, sealed: bool) -> bytes:
     if source.file is not None and source.file != "-":
         return _without_end(_read_file(source.file), source.kind)
     if source.file == "-" or not sys.stdin.isatty():
-        return _without_end(sys.stdin.buffer.read(_LIMIT + 1), source.kind)
+        data = sys.stdin.buffer.read(_LIMIT + 1)
+        if not data and source.file is None:
+            # Most likely there is no input at all, and an empty value would be set by accident.
+            hint = [f"sealpipe set {slot.document.id} {slot.typed} --file -    takes an empty one"]
+            raise UsageError("usage", "nothing came from stdin; nothing was done", hint=hint)
+        return _without_end(data, source.kind)
     if not sealed:
         output.note(opts, f"{slot.shown}: type the value and Enter")
         return sys.stdin.readline().rstrip("\n").encode()
@@ -179,6 +186,16 @@ def report(opts: Common, done: ValueEdit) -> None:
 
     if not opts.dry_run:
         output.note(opts, value_edit(done))
+
+
+def _near(opts: Common, slot: Slot) -> None:
+    """A path that was new and is almost one that the schema had: a slip of the fingers, perhaps."""
+    import difflib
+
+    names = [name for name in slot.schema.walk.at(slot.path[:-1]).names() if name != slot.path[-1]]
+    near = difflib.get_close_matches(str(slot.path[-1]), names, 1, cutoff=0.8)
+    if near:
+        output.note(opts, f"note    the schema also knows `{near[0]}` there; was that meant?")
 
 
 def _guess(opts: Common, target: Target, done: ValueEdit) -> None:

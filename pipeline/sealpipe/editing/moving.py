@@ -105,7 +105,8 @@ def _schema_edit(slot: Slot, new: Path, secrets: Sequence[Path]) -> FileEdit | N
     """The schema with the new path, described as the old one was; None when it knows the path."""
     if known_at(slot.schema, new):
         return None
-    source = next(s for s in slot.workspace.schemas.values() if s.file == slot.schema.file)
+    origin = slot.schema.origin(new)
+    source = next(s for s in slot.workspace.schemas.values() if s.file == origin)
     old = slot.schema.walk.at(slot.path)
     if old.known and len(old.nodes) == 1 and "$ref" not in old.nodes[0]:
         part = dict(old.nodes[0])

@@ -58,7 +58,7 @@ def set_value(slot: Slot, given: Given, *, secret: bool, sealer: Sealer) -> Valu
         path=slot.shown,
         old=None if seal or looks_sealed(old) else old,
         new=None if seal else value,
-        schema="" if slot.known else slot.schema.file,
+        schema="" if slot.known else slot.schema.origin(slot.path),
     )
 
 
@@ -69,7 +69,9 @@ def _schema_edit(slot: Slot, given: Given, seal: bool) -> FileEdit:
         part: dict[str, Any] = {"type": kinds.get(given.type, given.type), "writeOnly": True}
     else:
         part = infer_schema(given.value)
-    file = next(s for s in slot.workspace.schemas.values() if s.file == slot.schema.file)
+    # What a shared layer's schema describes is added there: own properties would hide the layer's.
+    origin = slot.schema.origin(slot.path)
+    file = next(s for s in slot.workspace.schemas.values() if s.file == origin)
     return text_edit(file.file, file.text, add_property(file.text, slot.path, part, file=file.file))
 
 
