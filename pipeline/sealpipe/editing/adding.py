@@ -16,11 +16,10 @@ from sealpipe.editing.keyring_edit import (
     finish_keyring,
     keyring_files,
     need_admin,
-    need_trust,
     new_keyring,
 )
 from sealpipe.editing.sealing import place_of
-from sealpipe.editing.trust_edit import TrustEdit, add_environment, trust_files
+from sealpipe.editing.trust_edit import TrustEdit, add_environment, need_trust, trust_files
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import RefusedError, TrustError, UsageError, Where
 from sealpipe.keyrings import Keyring

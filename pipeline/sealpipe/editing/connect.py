@@ -11,11 +11,11 @@ from sealpipe.editing.keyring_edit import (
     finish_keyring,
     need_admin,
     need_keyring,
-    need_trust,
     not_a_reader,
     with_machine_boxes,
 )
 from sealpipe.editing.root_change import today
+from sealpipe.editing.trust_edit import need_trust
 from sealpipe.errors import UsageError
 from sealpipe.keyrings import Reader
 from sealpipe.model import Workspace

@@ -16,7 +16,7 @@ from sealpipe.crypto.signing import verify
 from sealpipe.editing.cards import Card
 from sealpipe.editing.root_change import today
 from sealpipe.editing.signed_files import add_signatures, follow, names_of, registry_of, signed_edit
-from sealpipe.editing.trust_edit import TrustEdit, add_key, check_name
+from sealpipe.editing.trust_edit import TrustEdit, add_key, check_name, need_trust
 from sealpipe.editing.writing import FileEdit
 from sealpipe.errors import RefusedError, TrustError, UsageError, Where
 from sealpipe.keyrings import (
@@ -138,12 +138,6 @@ def signed_keyring(data: Mapping[str, Any], trust: Trust, keys: Sequence[Signing
     except TrustError:
         complete = False
     return KeyringEdit(keyring, signed, complete)
-
-
-def need_trust(workspace: Workspace) -> Trust:
-    if workspace.trust is None:
-        raise TrustError("no-trust", "there is no trust/trust.yaml", hint=["sealpipe init"])
-    return workspace.trust
 
 
 def need_keyring(workspace: Workspace, environment: str) -> Keyring:

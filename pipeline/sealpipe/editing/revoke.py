@@ -18,10 +18,10 @@ from sealpipe.editing.keyring_edit import (
     make_document_key,
     need_admin,
     need_keyring,
-    need_trust,
     not_a_reader,
     with_document,
 )
+from sealpipe.editing.trust_edit import need_trust
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, RefusedError, TrustError, UsageError, Where
 from sealpipe.keyrings import PEOPLE, DocumentKey, Keyring, Reader

@@ -139,7 +139,7 @@ def change_trust(
 
     Raises RefusedError [not-root] when none of `keys` is root's, before or after.
     """
-    old = _need_trust(workspace)
+    old = need_trust(workspace)
     data: dict[str, Any] = strict_json(old.body)
     change(data)
     recovery, recovery_name = recovery_if_due(data)
@@ -170,7 +170,8 @@ def change_trust(
     )
 
 
-def _need_trust(workspace: Workspace) -> Trust:
+def need_trust(workspace: Workspace) -> Trust:
+    """The trust document. Raises TrustError [no-trust]."""
     if workspace.trust is None:
         raise TrustError("no-trust", f"there is no {TRUST_FILE}", hint=["sealpipe init"])
     return workspace.trust
@@ -194,7 +195,7 @@ def add_key(
 
     Raises RefusedError [known-name] for another key under a name that stands, unless `replace`.
     """
-    old = _need_trust(workspace)
+    old = need_trust(workspace)
     check_name(name)
     for other in old.keys.values():
         same = (sign_public is not None and other.sign == sign_public) or (read and other.read == read)
@@ -251,7 +252,7 @@ def remove_key(workspace: Workspace, keys: Sequence[SigningKey], name: str) -> T
 
     Raises RefusedError [last-one] where an environment would have no admin, or nobody root, left.
     """
-    old = _need_trust(workspace)
+    old = need_trust(workspace)
     if name not in old.keys:
         raise UsageError("unknown-name", f"{name} is not registered", hint=["sealpipe trust show"])
     for environment, entry in old.environments.items():
@@ -280,7 +281,7 @@ def take_roles(workspace: Workspace, keys: Sequence[SigningKey], name: str, role
     Raises UsageError for a name or environment that is not there, RefusedError [last-one] where an
     environment would have no admin, or nobody root, left, [not-in-role] where nothing would change.
     """
-    old = _need_trust(workspace)
+    old = need_trust(workspace)
     if name not in old.keys:
         raise UsageError("unknown-name", f"{name} is not registered", hint=["sealpipe trust show"])
 
@@ -351,7 +352,7 @@ def add_environment(
     branch: str = "",
 ) -> TrustEdit:
     """An entry for a new environment: whoever signs is its admin and publisher."""
-    old = _need_trust(workspace)
+    old = need_trust(workspace)
     mine = [n for n in names_of(old, keys) if old.keys[n].kind == "person"][:1]
 
     def change(data: dict[str, Any]) -> None:
@@ -372,7 +373,7 @@ def co_sign(workspace: Workspace, keys: Sequence[SigningKey]) -> TrustEdit | Non
 
     The only change that takes a document nobody else has signed: look at it first.
     """
-    trust = _need_trust(workspace)
+    trust = need_trust(workspace)
     data = {**strict_json(trust.body), "signatures": _signature_data(trust)}
     signed = sign_trust(data, keys)
     chain = workspace.roots
