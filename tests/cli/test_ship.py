@@ -463,3 +463,16 @@ def test_verify_repairs_a_mirror(shop: Shop) -> None:
     assert shop.run("publish", "production", "--mirrors-only").code == 1
     shop.ok("verify", "production", "--repair", by="")
     assert mirror.read_bytes() == shop.head("production", "checkout").read_bytes()
+
+
+def test_only_what_is_published_here_can_be_retired(shop: Shop) -> None:
+    assert word(shop.run("publish", "dev", "--retire", "dev/nosuch", by="anna").err) == "not-published"
+    assert shop.run("publish", "dev", "--retire", "production/mailer").code == 2
+
+
+def test_the_approver_is_named_in_the_receipt(shop: Shop) -> None:
+    shop.approvals()
+    shop.ok("approve", "production", "--yes", by="anna")
+    shop.push("approved")
+    out = shop.ok("publish", "production", "--yes", by="ci").out
+    assert re.match(r"approved   plan [0-9a-f]{6} by anna\n", out)

@@ -77,6 +77,11 @@ def command(
         reissue=flags["reissue"],
         repair_head=flags["repair_head"],
     )
+    foreign = sorted(str(unit) for unit in allowed.retire if unit.environment not in names)
+    if foreign:
+        raise _usage(
+            f"{foreign[0]} is not in what is published here", f"sealpipe publish ENV --retire {foreign[0]}"
+        )
     pins = trusted_pins(opts, workspace)
     service = target.service if target else None
     code = 0
@@ -199,6 +204,8 @@ def _show(opts: Common, prepared: Prepared, result: Publication, seconds: float)
     lines = publication(
         result, page, by=prepared.signer.name, seconds=seconds, given_folder=opts.given_folder
     )
+    if prepared.approvers and prepared.plan.writing:
+        lines.insert(0, f"approved   plan {prepared.plan.short} by {', '.join(prepared.approvers)}")
     output.echo(lines)
 
 

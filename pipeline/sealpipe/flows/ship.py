@@ -49,6 +49,7 @@ class Prepared:
     url: str
     protected: bool
     waiting: tuple[Missing, ...]  # approvals that are missing and not waived
+    approvers: tuple[str, ...]  # whose approvals are there
 
     @property
     def workspace(self) -> Workspace:
@@ -77,9 +78,22 @@ def prepare(
         planned = plan_over(rendered, request, found, target.url)
         url = target.url
     check_trust_version(found, trust)
+    _check_published(request, found)
     check_expected(request, planned)
-    waiting = () if signer.waives else _approved(workspace, trust, planned)[1]
-    return Prepared(request, rendered, planned, signer, trust, pins, url, entry.protected, waiting)
+    approved, waiting = _approved(workspace, trust, planned)
+    keys_of = {key for pairs in approved.values() for key, _ in pairs}
+    return Prepared(
+        request=request,
+        rendered=rendered,
+        plan=planned,
+        signer=signer,
+        trust=trust,
+        pins=pins,
+        url=url,
+        protected=entry.protected,
+        waiting=() if signer.waives else waiting,
+        approvers=tuple(name for name in entry.approvals.of if trust.keys[name].sign in keys_of),
+    )
 
 
 def need_trust(workspace: Workspace) -> Trust:
@@ -96,6 +110,14 @@ def _check_retired(workspace: Workspace, request: Request) -> None:
             f"{unit} cannot be retired: it is still in the repository and would be published again",
             hint=[f"git rm environments/{unit}.yaml"],
         )
+
+
+def _check_published(request: Request, found: Heads) -> None:
+    for unit in sorted(request.allowed.retire):
+        if unit not in found:
+            raise RefusedError(
+                "not-published", f"{unit} cannot be retired: it was never published", hint=["sealpipe status"]
+            )
 
 
 def check_trust_version(found: Heads, trust: Trust) -> None:

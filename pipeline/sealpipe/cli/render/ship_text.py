@@ -101,6 +101,8 @@ def _next(base: object) -> str:
 
 def _step(one: UnitPlan) -> str:
     retired = one.action == "retire"
+    if one.action == "refused" and one.drafted is None:
+        return f"{_number(one.base)} is gone from here".lstrip()
     if isinstance(one.base, Release):
         return f"{_number(one.base)} → {_next(one.base)}" + ("   retired" if retired else "")
     if one.base is not None:
