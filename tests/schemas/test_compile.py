@@ -376,6 +376,15 @@ def test_a_long_chain_of_references_is_followed() -> None:
     assert list(made.plaintext({"a": "hunter2"})) == [("a",)]
 
 
+@pytest.mark.parametrize(
+    "schema", [{"properties": []}, {"writeOnly": 1}, {"allOf": {}}, {"$ref": 3}, {"items": 4}]
+)
+def test_what_is_no_schema_is_refused_before_it_is_walked(schema: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        compiled(closed(a=schema))
+    assert caught.value.word == "bad-schema"
+
+
 def test_a_deep_schema_is_refused() -> None:
     deep: dict[str, Any] = {"type": "integer"}
     for _ in range(200):

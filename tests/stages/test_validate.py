@@ -246,7 +246,7 @@ def test_a_large_project_stays_fast(tmp_path: Path) -> None:
     workspace = repository(tmp_path, files, **{f"s{n}": schema for n in range(400)})
     started = time.process_time()
     assert len(validate(workspace).configs) == 400
-    assert time.process_time() - started < 4
+    assert time.process_time() - started < 8
 
 
 def test_no_finding_is_made_of_a_path_that_a_merge_key_names(tmp_path: Path) -> None:

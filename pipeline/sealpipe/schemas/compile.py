@@ -16,7 +16,7 @@ from sealpipe.canonical import canonical, labelled
 from sealpipe.errors import Finding, InputError, Where
 from sealpipe.model import SchemaFile
 from sealpipe.paths import Concrete, Path, Segment, to_pointer
-from sealpipe.schemas.engine import Checker, Problem, matches
+from sealpipe.schemas.engine import Checker, Problem, matches, schema_fault
 from sealpipe.schemas.references import gather, target, too_deep
 from sealpipe.schemas.rewrite import partial_schema, sealed_schema
 from sealpipe.schemas.values import at, locked, named, plaintext, stand_in, without_deleted
@@ -127,9 +127,9 @@ def effective(
     if own is None:
         raise InputError([_missing(service, where)])
     shared = [schemas[name] for name in layers if name in schemas and name != service]
-    deep = next((file for file in (own, *shared) if too_deep(file.schema)), None)
-    if deep is not None:
-        raise InputError([Finding("bad-schema", "the schema is nested too deep", Where(deep.file))])
+    unfit = [finding for file in (own, *shared) if (finding := _unfit(file)) is not None]
+    if unfit:
+        raise InputError(unfit)
     merged, bad = gather(own.schema, [(file.name, file.schema) for file in shared])
     if bad:
         raise InputError([_bad_reference(own, shared, reference) for reference in dict.fromkeys(bad)])
@@ -144,6 +144,14 @@ def effective(
     if fault:
         raise InputError([Finding("bad-schema", f"the schema cannot be used: {fault}", Where(own.file))])
     return made
+
+
+def _unfit(file: SchemaFile) -> Finding | None:
+    """What would break the walk itself; the rest is lint's."""
+    what = "the schema is nested too deep" if too_deep(file.schema) else ""
+    if not what and schema_fault(file.schema) is not None:
+        what = "this is not JSON Schema 2020-12"
+    return Finding("bad-schema", what, Where(file.file), hint=("sealpipe validate",)) if what else None
 
 
 def _missing(service: str, where: Where | None) -> Finding:
