@@ -59,7 +59,7 @@ def _view(opts: Common, workspace: Workspace, target: Target, published: bool) -
 
     if published:
         pins = workspaces.trusted_pins(opts, workspace)
-        return view_of_release(need_published(workspace, target.unit(), pins))
+        return view_of_release(need_published(workspace, target.unit(), pins), workspace)
     return view_of(*merged(workspace, target.unit()))
 
 

@@ -135,13 +135,20 @@ def confirm_name(opts: Common, name: str) -> None:
 def ask_hidden(label: str, *, instead: str) -> str:
     """Ask for a secret without echo, on the terminal. RefusedError naming `instead` where there is none."""
     import getpass
+    import warnings
 
     _need_terminal("a value is needed and there is no terminal to ask on", instead)
-    try:
-        return getpass.getpass(label, stream=sys.stderr)
-    except EOFError:
-        pass
-    raise RefusedError("not-confirmed", "nothing was typed; nothing was done")
+    problem = "nothing was typed; nothing was done"
+    with warnings.catch_warnings():
+        # Where echo cannot be switched off, getpass only warns and goes on.
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass(label, stream=sys.stderr)
+        except EOFError:
+            pass
+        except getpass.GetPassWarning:
+            problem = "this terminal cannot hide what is typed; nothing was done"
+    raise RefusedError("not-confirmed", problem, hint=[instead])
 
 
 def ask(question: str) -> str | None:

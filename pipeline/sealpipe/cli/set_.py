@@ -159,7 +159,8 @@ def _read_file(name: str) -> bytes:
             return file.read(_LIMIT + 1)
     except OSError as error:
         problem = error.strerror or "cannot be read"
-    raise SealpipeError("system", f"{name}: {problem}")
+    # The name is not repeated: somebody may have put the value there by mistake.
+    raise SealpipeError("system", f"the file of --file cannot be read: {problem}")
 
 
 def _without_end(data: bytes, kind: str | None) -> bytes:

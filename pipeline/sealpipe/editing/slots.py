@@ -31,6 +31,11 @@ class Slot:
         return secret_at(self.schema, self.path)
 
     @property
+    def holds_secret(self) -> bool:
+        """Whether the value, or a part of it, may be secret: then no old value of it is shown."""
+        return self.schema.walk.at(self.path).holds_secret
+
+    @property
     def known(self) -> bool:
         return known_at(self.schema, self.path)
 

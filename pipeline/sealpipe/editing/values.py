@@ -56,8 +56,8 @@ def set_value(slot: Slot, given: Given, *, secret: bool, sealer: Sealer) -> Valu
         file=document.file,
         line=_line(text, slot),
         path=slot.shown,
-        old=None if seal or looks_sealed(old) else old,
-        new=None if seal else value,
+        old=None if seal or slot.holds_secret or looks_sealed(old) else old,
+        new=None if seal or slot.holds_secret else value,
         schema="" if slot.known else slot.schema.origin(slot.path),
     )
 
@@ -79,7 +79,7 @@ def unset_value(slot: Slot, *, null: bool) -> ValueEdit:
     """Remove a path from the document; with `null`, write a null that deletes what a lower layer sets."""
     document = slot.document
     old = present_at(document.values, slot.path)
-    shown = None if looks_sealed(old) or slot.secret is not None else old
+    shown = None if looks_sealed(old) or slot.holds_secret else old
     if null:
         text = edit.set_value(document.text, slot.path, None, file=document.file)
         edits = (text_edit(document.file, document.text, text),)

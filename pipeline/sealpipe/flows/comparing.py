@@ -194,6 +194,6 @@ def _published(workspace: Workspace, text: str, pins: tuple[Pin, ...]) -> Side:
                 raise UsageError(one.word, f"{unit}: {one.what}", hint=[f"sealpipe verify {unit}"])
             continue
         if one.release.payload.retired is None:
-            drafts[unit] = _draft(view_of_release(one.release))
+            drafts[unit] = _draft(view_of_release(one.release, workspace))
             places[unit] = one.release.payload.origins
     return Side(text, drafts, places, environment, service)

@@ -11,7 +11,17 @@ from sealpipe.documents.merge import LayerValue, provenance
 from sealpipe.documents.origins import origins
 from sealpipe.editing.slots import parse_given_path, typed_path
 from sealpipe.errors import StoreError, TrustError, UsageError, Where
-from sealpipe.flows.reading import View, leaf_paths, merged, published, view_of, view_of_release
+from sealpipe.flows.reading import (
+    UNSEALED,
+    View,
+    hidden,
+    leaf_paths,
+    merged,
+    published,
+    view_of,
+    view_of_document,
+    view_of_release,
+)
 from sealpipe.git import BlameLine
 from sealpipe.model import Document, DocumentId, LayeredConfig, Workspace
 from sealpipe.paths import Concrete, Path, lookup, settle, show_path, to_pointer, typed
@@ -89,7 +99,7 @@ def explain(workspace: Workspace, unit: Unit, text: str, pins: Sequence[Pin] | N
     config, schema = merged(workspace, unit)
     path = _decided(typed_path(schema, config.values, text))
     spot = schema.walk.at(path)
-    layers = _layers(workspace, config, path, secret=spot.secret is not None)
+    layers = _layers(workspace, config, path, schema)
     concrete = settle(config.values, path)
     if concrete is None and not schema.walk.at(path).known and all(one.kind == "unset" for one in layers):
         raise UsageError(
@@ -97,7 +107,6 @@ def explain(workspace: Workspace, unit: Unit, text: str, pins: Sequence[Pin] | N
             f"no layer of {unit} sets {show_path(path)}, and its schema does not know it",
             hint=[f"sealpipe explain {unit}"],
         )
-    value = None if concrete is None else lookup(config.values, concrete)
     winner = next((one for one in layers if one.wins), None)
     state = "unset" if concrete is None else winner.kind if winner and winner.kind != "set" else "set"
     sealed = state == "sealed"
@@ -106,7 +115,7 @@ def explain(workspace: Workspace, unit: Unit, text: str, pins: Sequence[Pin] | N
         unit=unit,
         path=show_path(path),
         state=state,
-        value=value if state == "set" and not spot.holds_secret else None,
+        value=winner.value if winner is not None else None,
         type=winner.type if winner else "",
         layers=layers,
         schema=_schema(workspace, schema, path) if spot.known else None,
@@ -165,18 +174,18 @@ def _origin(config: LayeredConfig, path: Concrete, places: dict[str, Any]) -> tu
 
 
 def _layers(
-    workspace: Workspace, config: LayeredConfig, path: Path, *, secret: bool
+    workspace: Workspace, config: LayeredConfig, path: Path, schema: Effective
 ) -> tuple[LayerSays, ...]:
     said = {one.document.id: one for one in provenance(config.documents, path)}
     found = []
     for environment, name in layer_ids(workspace.project, config.unit):
         one = said.get(DocumentId(environment, name))
         if one is not None:
-            found.append(_layer(workspace, one, secret))
+            found.append(_layer(workspace, one, schema))
     return tuple(found)
 
 
-def _layer(workspace: Workspace, said: LayerValue, secret: bool) -> LayerSays:
+def _layer(workspace: Workspace, said: LayerValue, schema: Effective) -> LayerSays:
     document = said.document
     if said.kind == "unset":
         return LayerSays(document.file, 0, "unset", wins=False)
@@ -184,12 +193,16 @@ def _layer(workspace: Workspace, said: LayerValue, secret: bool) -> LayerSays:
     by = git.log_of_line(workspace.root, document.file, line) if said.wins and _in_git(workspace) else None
     if said.kind == "deleted":
         return LayerSays(document.file, line, "deleted", wins=False)
-    if not looks_sealed(said.value) and secret:
+    if looks_sealed(said.value):
+        kind, stale = _token(workspace, document, said.value)
+        return LayerSays(document.file, line, "sealed", said.wins, type=kind, stale=stale, by=by)
+    # What the schema calls secret, here or above, is replaced in the view of a layer.
+    shown = hidden(view_of_document(document, schema))
+    there = settle(shown, said.path)
+    value = UNSEALED if there is None else lookup(shown, there)
+    if value == UNSEALED:
         return LayerSays(document.file, line, "plaintext", said.wins, by=by)
-    if not looks_sealed(said.value):
-        return LayerSays(document.file, line, "set", said.wins, value=said.value, by=by)
-    kind, stale = _token(workspace, document, said.value)
-    return LayerSays(document.file, line, "sealed", said.wins, type=kind, stale=stale, by=by)
+    return LayerSays(document.file, line, "set", said.wins, value=value, by=by)
 
 
 def _in_git(workspace: Workspace) -> bool:
@@ -236,7 +249,7 @@ def _published(workspace: Workspace, ours: View, path: Path, pins: tuple[Pin, ..
         return Published("unknown", why=problem)
     if release is None:
         return Published("unit-absent")
-    theirs = view_of_release(release)
+    theirs = view_of_release(release, workspace)
     number = release.payload.number
     mine, there = settle(ours.values, path), settle(theirs.values, path)
     if there is None:

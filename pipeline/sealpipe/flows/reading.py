@@ -75,8 +75,7 @@ UNSEALED = "NOT SEALED (value not shown)"
 def view_of(config: LayeredConfig, schema: Effective) -> View:
     """The files' side of a unit. What stands in plain at a secret path is replaced: no view holds it."""
     sealed = {one.pointer: SealedAt(*one.document) for one in config.sealed}
-    plain = {to_pointer(path) for path in schema.plaintext(config.values)}
-    values = _mapped(config.values, (), lambda pointer, node: UNSEALED if pointer in plain else node)
+    values = _masked(config.values, schema)
     return View(config.unit, values, sealed, config.merge_keys, f"environments/{config.unit.environment}")
 
 
@@ -108,11 +107,20 @@ def need_published(workspace: Workspace, unit: Unit, pins: tuple[Pin, ...]) -> R
     return found
 
 
-def view_of_release(release: Release) -> View:
-    """The published side of a unit."""
+def view_of_release(release: Release, workspace: Workspace) -> View:
+    """The published side of a unit. What was published in plain and is secret by now is replaced."""
     draft = release.draft
     label = f"release #{release.payload.number}"
-    return View(release.unit, draft.values, draft.sealed, draft.merge_keys, label)
+    values = draft.values
+    if release.unit.service in workspace.schemas:
+        values = _masked(values, schema_for(workspace, release.unit.service))
+    return View(release.unit, values, draft.sealed, draft.merge_keys, label)
+
+
+def _masked(values: Mapping[str, Any], schema: Effective) -> dict[str, Any]:
+    plain = {to_pointer(path) for path in schema.plaintext(values)}
+    made: dict[str, Any] = _mapped(values, (), lambda pointer, node: UNSEALED if pointer in plain else node)
+    return made
 
 
 def hidden(view: View) -> dict[str, Any]:
@@ -197,6 +205,4 @@ def view_of_document(document: Document, schema: Effective) -> View:
         for path in sealed_paths(document.values)
         if typed(document.values, path, merge_keys) is not None
     }
-    plain = {to_pointer(path) for path in schema.plaintext(document.values)}
-    values = _mapped(document.values, (), lambda pointer, node: UNSEALED if pointer in plain else node)
-    return View(Unit(*document.id), values, sealed, merge_keys, document.file)
+    return View(Unit(*document.id), _masked(document.values, schema), sealed, merge_keys, document.file)
