@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sealpipe.cli.render import github, text
 from sealpipe.model import Document, DocumentId, SchemaFile
 from sealpipe.schemas.compile import effective
 from sealpipe.schemas.explain import explain
+from sealpipe.stages.load import load
 from sealpipe.stages.locate import Locator, deciding, located
+from sealpipe.stages.validate import validate
+from sealpipe.trees import WorkTree
 
 
 def closed(**properties: Any) -> dict[str, Any]:
@@ -23,9 +29,9 @@ SCHEMA = closed(
 )
 
 
-def sources(text: str, values: dict[str, Any]) -> dict[str, str]:
+def sources(body: str, values: dict[str, Any]) -> dict[str, str]:
     schema = effective({"s": SchemaFile("s", "schemas/s.schema.json", "", SCHEMA)}, "s", ())
-    document = Document(DocumentId("dev", "s"), "environments/dev/s.yaml", text, values)
+    document = Document(DocumentId("dev", "s"), "environments/dev/s.yaml", body, values)
     found = {}
     for problem in schema.problems(values):
         for cause in explain(problem, schema, values):
@@ -82,3 +88,44 @@ def test_the_highest_layer_that_says_something_decides() -> None:
     assert of("k", 0, "w") == ("high", ("k", 1, "w"))
     assert of("a", "gone") == ("high", ("a",))
     assert of("gone") == ("high", ())
+
+
+# ---- a secret in every way that YAML can write it, beside faults of every kind
+
+SECRETS = [
+    "hunter2", "'hunter2'", '"hunter2"', '"hun\\x74er2"', "|\n      hunter2", ">-\n      hunter2",
+    "hunter2\n      hunter2", "{v: hunter2}", "[hunter2]", "\n      - hunter2", "\n      v: hunter2",
+    "hunter2 # hunter2", '"a\n\n      hunter2"',
+]  # fmt: skip
+FAULTS = [
+    "pool: x", "pool: 'x' # hunter2", "pol: 1", "zz: {a: [hunter2]}", "zz: hunter2", "{}: 1",
+    "pool: [1]", "pool: 1",
+]  # fmt: skip
+PROJECT = """\
+format: 1
+project: 5b0c7a1e9f2d4c6688aa01d3e7f4b912
+environments: {dev: {publish_to: "file:x"}}
+"""
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("key", ["password", "pasword", "PASSWORD", "pw"])
+@pytest.mark.parametrize("flow", [False, True])
+def test_no_way_of_writing_a_secret_shows_it(secret: str, key: str, flow: bool, tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": SCHEMA["properties"], "additionalProperties": False}
+    for number, fault in enumerate(FAULTS):
+        if flow:
+            body = f"db: {{{key}: {secret.strip()}, {fault}}}\nhttp: {{port: x, {key}: {secret.strip()}}}\n"
+        else:
+            body = f"db:\n    {fault}\n    {key}: {secret}\nhttp:\n    port: x\n    {key}: {secret}\n"
+            body += f"{key}: {secret}\n"
+        root = tmp_path / str(number)
+        (root / "environments/dev").mkdir(parents=True)
+        (root / "schemas").mkdir()
+        (root / "sealpipe.yaml").write_text(PROJECT)
+        (root / "environments/dev/s.yaml").write_text(body)
+        (root / "schemas/s.schema.json").write_text(json.dumps(schema))
+        done = validate(load(WorkTree(root)))
+        lines = [*text.findings(done.findings), *github.findings(done.findings), repr(done.findings)]
+        assert not done.ok
+        assert [line for line in lines if "hunter2" in line or "hun\\" in line] == [], body
