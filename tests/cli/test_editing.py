@@ -47,6 +47,15 @@ class TestSet:
         assert "hint: sealpipe set dev/checkout api.key --secret\n" in done.err
         assert shop.files() == before
 
+    def test_a_map_cannot_bring_a_secret_in_plain(self, shop: Terminal) -> None:
+        set_password(shop)
+        before = shop.files()
+        done = shop.fail(4, "set", "dev/checkout", "db", "{password: map-canary}")
+        assert "error[plaintext-secret]: db db.password in it is a secret" in done.err
+        assert "hint: sealpipe set dev/checkout db.password\n" in done.err
+        assert "map-canary" not in done.err
+        assert shop.files() == before
+
     def test_anybody_can_seal_without_a_reading_key(
         self, shop: Terminal, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -433,6 +442,14 @@ class TestMv:
         done = shop.fail(5, "mv", "dev/checkout", "db.name", "db.password")
         assert "error[plaintext-secret]" in done.err
         assert "plain-canary" not in done.err
+        assert shop.files() == before
+
+    def test_a_plain_map_does_not_move_over_a_secret_one(self, shop: Terminal) -> None:
+        set_password(shop)
+        shop("unset", "dev/checkout", "db")
+        shop("set", "dev/checkout", "other.password", "plain-canary")
+        before = shop.files()
+        assert "error[plaintext-secret]" in shop.fail(5, "mv", "dev/checkout", "other", "db").err
         assert shop.files() == before
 
     def test_what_is_not_there_or_in_the_way(self, shop: Terminal) -> None:

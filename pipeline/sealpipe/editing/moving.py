@@ -65,13 +65,8 @@ def move_value(slot: Slot, new_text: str, keys: DocumentKeys, sealer: Sealer) ->
         tokens[path] = seal_at(slot.workspace, document.id, path, given, sealer)
     if tokens:
         text = replace_values(text, tokens, file=document.file)
-    plain = None if secrets else present_at(values, new)
-    if schema_edit is None and secret_at(schema, new) is not None and plain is not None:
-        raise RefusedError(
-            "plaintext-secret",
-            f"{show_path(new)} is a secret, and what would be moved there is plain (value not shown)",
-            hint=[f"sealpipe set {document.id} {shlex.quote(show_path(new))}"],
-        )
+    if schema_edit is None:
+        _refuse_plaintext(slot, values, new)
     edits = [*([schema_edit] if schema_edit else []), text_edit(document.file, document.text, text)]
     return Moved(
         edits=tuple(edits),
@@ -82,6 +77,17 @@ def move_value(slot: Slot, new_text: str, keys: DocumentKeys, sealer: Sealer) ->
         resealed=tuple(show_path(path) for path in tokens),
         schema=schema_edit.file if schema_edit else "",
     )
+
+
+def _refuse_plaintext(slot: Slot, values: dict[str, Any], new: Path) -> None:
+    """What was plain where it stood must not come to stand where the schema says secret."""
+    top = settle(values, new) or ()
+    if any(path[: len(top)] == top for path in slot.schema.plaintext(values)):
+        raise RefusedError(
+            "plaintext-secret",
+            f"{show_path(new)} is a secret, and what would be moved there is plain (value not shown)",
+            hint=[f"sealpipe set {slot.document.id} {shlex.quote(show_path(new))}"],
+        )
 
 
 def _opened(slot: Slot, keys: DocumentKeys) -> list[tuple[Path, Given]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -42,6 +43,8 @@ def set_value(slot: Slot, given: Given, *, secret: bool, sealer: Sealer) -> Valu
     found = problems(slot, given) if slot.known else []
     if found:
         raise InputError(explain_value(slot, given, found))
+    if not seal:
+        _refuse_plaintext(slot, given)
     edits = [] if slot.known else [_schema_edit(slot, given, seal)]
     document = slot.document
     old = present_at(document.values, slot.path)
@@ -60,6 +63,17 @@ def set_value(slot: Slot, given: Given, *, secret: bool, sealer: Sealer) -> Valu
         new=None if seal or slot.holds_secret else value,
         schema="" if slot.known else slot.schema.origin(slot.path),
     )
+
+
+def _refuse_plaintext(slot: Slot, given: Given) -> None:
+    """A map or list is not sealed in parts: secrets in it are set by themselves, or in the editor."""
+    concrete, values = _standing(slot, given)
+    for path in slot.schema.plaintext(values):
+        inside = show_path((*slot.path, *path[len(concrete) :]))
+        what = f"{inside} in it is a secret and would stand in plain (value not shown)"
+        own = f"sealpipe set {slot.document.id} {shlex.quote(inside)}"
+        hint = (own, f"sealpipe edit {slot.document.id}")
+        raise InputError([Finding("plaintext-secret", what, path=slot.shown, hint=hint)])
 
 
 def _schema_edit(slot: Slot, given: Given, seal: bool) -> FileEdit:
@@ -105,11 +119,7 @@ def _line(text: str, slot: Slot) -> int:
 
 def explain_value(slot: Slot, given: Given, found: Sequence[Problem]) -> list[Finding]:
     """What is wrong with a value that was given for a place, in words; the value is not shown."""
-    # The explanation follows paths from the top, so the value is put where it would stand.
-    concrete: Concrete = tuple(segment if isinstance(segment, str) else 0 for segment in slot.path)
-    values: Any = given.value
-    for segment in reversed(concrete):
-        values = {segment: values} if isinstance(segment, str) else [values]
+    concrete, values = _standing(slot, given)
     causes = [cause for problem in found for cause in explain(_below(concrete, problem), slot.schema, values)]
     hidden = " (value not shown)" if slot.secret is not None else ""
     return [
@@ -122,6 +132,15 @@ def explain_value(slot: Slot, given: Given, found: Sequence[Problem]) -> list[Fi
         )
         for cause in dict.fromkeys(causes)
     ]
+
+
+def _standing(slot: Slot, given: Given) -> tuple[Concrete, Any]:
+    """A document of nothing but the value at its place: explanations follow paths from the top."""
+    concrete: Concrete = tuple(segment if isinstance(segment, str) else 0 for segment in slot.path)
+    values: Any = given.value
+    for segment in reversed(concrete):
+        values = {segment: values} if isinstance(segment, str) else [values]
+    return concrete, values
 
 
 def _below(prefix: Concrete, problem: Problem) -> Problem:
