@@ -424,3 +424,35 @@ def test_our_bytes_in_the_head_prove_it_without_asking_for_its_past(store: Store
     batch = make_batch(store, [content(A, {"n": 1})])
     found = publish(batch, Unclear(store, applied=True), "", fence=None, past=lambda _: ())
     assert [receipt.outcome for receipt in found] == ["published"]
+
+
+def test_fenced_is_said_only_when_a_delayed_request_can_no_longer_be_applied(store: Store) -> None:
+    """The request arrives after we looked at the head, and only then the fence moves on."""
+    fence = state(store, b"ours")
+
+    class Late(Unclear):
+        def get(self, key: str, *, fresh: bool = False, timeout: float = 10.0):  # type: ignore[no-untyped-def]
+            found = super().get(key, fresh=fresh, timeout=timeout)
+            if self.late and key == head_key("", A):
+                self.inner.write(self.late.pop())
+                state(self.inner, b"newer")
+            return found
+
+    batch = make_batch(store, [content(A, {"n": 1})])
+    # Without a check in the write the fence is looked at once more, afterwards.
+    expected = "published" if store.limits.ops > 1 else "overtaken"
+    assert outcomes(Late(store, applied=False), batch, fence=fence) == {A: expected}
+    assert release(store, A).draft.values == {"n": 1}
+
+
+def test_a_store_that_fails_between_two_units_loses_no_receipt(tmp_path: Path) -> None:
+    class Fails(Around):
+        def get(self, key: str, *, fresh: bool = False, timeout: float = 10.0):  # type: ignore[no-untyped-def]
+            if "/releases/b/" in key:
+                raise UnavailableError("store-unavailable", "no answer")
+            return super().get(key, fresh=fresh, timeout=timeout)
+
+    store = FileStore(tmp_path)
+    put(store, [content(A, {"n": 0}), content(B, {"n": 0})])
+    batch = make_batch(store, [content(A, {"n": 1}), content(B, {"n": 1})])
+    assert outcomes(Fails(store), batch) == {A: "published", B: "failed"}

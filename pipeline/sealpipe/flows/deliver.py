@@ -48,7 +48,7 @@ def deliver(
     copied: Mapping[str, str] = {}
     if not notes and all(r.outcome in ("published", "already") for r in receipts):
         say("copying to mirrors")
-        copied = to_mirrors(workspace, batch.environment, target, reader, repair=repair)
+        copied = to_mirrors(workspace, batch.environment, target, reader, repair=repair, now_ms=now_ms)
     say("collecting")
     done = [signed.unit for signed in release_of(receipts, batch)]
     notes += collected(target, done, now_ms=now_ms)
@@ -77,29 +77,43 @@ def read_back(batch: Batch, receipts: Sequence[Receipt], target: Target, reader:
 
 
 def to_mirrors(
-    workspace: Workspace, environment: str, target: Target, reader: Reader, *, repair: bool = False
+    workspace: Workspace,
+    environment: str,
+    target: Target,
+    reader: Reader,
+    *,
+    repair: bool = False,
+    now_ms: int = 0,
 ) -> dict[str, str]:
-    """Copy the environment's heads to every mirror; each URL with "" or why it does not have them all."""
+    """Copy the environment's heads to every mirror; each URL with "" or why it does not have them all.
+
+    `now_ms` given, old chunks are collected there as well.
+    """
     urls = mirrors_of(workspace, environment)
     if not urls:
         return {}
     known = heads(target.store, target.prefix, environment, reader)
+    if not known:
+        return dict.fromkeys(urls, "")
     good = {unit: one for unit, one in known.items() if isinstance(one, Head)}
-    return {url: _copy(url, workspace, good, environment, reader, repair=repair) for url in urls}
+    return {url: _copy(url, workspace, good, reader, repair=repair, now_ms=now_ms) for url in urls}
 
 
 def _copy(
     url: str,
     workspace: Workspace,
     good: Mapping[Unit, Head],
-    environment: str,
     reader: Reader,
     *,
     repair: bool,
+    now_ms: int,
 ) -> str:
+    environment = next((unit.environment for unit in good), "")
     try:
         with opened(url, workspace.root) as there:
             found = mirror(good, there.store, there.prefix, environment, reader, repair=repair)
+            if now_ms:
+                collected(there, [unit for unit, what in found.items() if what == "copied"], now_ms=now_ms)
     except (StoreError, RefusedError) as error:
         return error.finding.what
     broken = sorted(str(unit) for unit, what in found.items() if what == "broken")

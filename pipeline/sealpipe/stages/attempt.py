@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sealpipe.errors import ConflictError, MalformedError, OutcomeUnknownError, StoreError
@@ -40,15 +41,15 @@ def attempt(signed: SignedRelease, prefix: str) -> Attempt:
     return Attempt(signed, head, named, head_key(prefix, unit), own, before)
 
 
-def upload(one: Attempt, store: Store, timeout: float = 10.0) -> None:
+def upload(chunks: Sequence[tuple[str, bytes]], store: Store, timeout: float = 10.0) -> None:
     """Store the chunks and read every one back, before any head says that they exist.
 
     A chunk that is already there is our own retry's: its bytes are compared. Raises StoreError's kinds,
     MalformedError [chunk-differs] when the store gives back other bytes.
     """
-    for key, data in one.chunks:
+    for key, data in chunks:
         create(store, key, data, timeout)
-    for key, data in one.chunks:
+    for key, data in chunks:
         entry = store.get(key, fresh=True, timeout=timeout)
         if entry is None or entry.value != data:
             raise MalformedError("chunk-differs", f"{key} does not hold what was written to it")

@@ -9,7 +9,7 @@ from sealpipe.model import Broken, Head
 from sealpipe.released import Unit
 from sealpipe.releases.keys import chunk_key, head_key
 from sealpipe.releases.wire import head_value
-from sealpipe.stages.attempt import create
+from sealpipe.stages.attempt import upload
 from sealpipe.stages.heads import Reader, heads
 from sealpipe.stores.base import ABSENT, Put, Store
 
@@ -50,8 +50,7 @@ def _copy(
         return "broken"
     unit, order, rid = release.unit, release.order, release.payload.rid
     value, chunks = head_value(release.raw, order, rid, release.digest)
-    for index, chunk in enumerate(chunks):
-        create(store, chunk_key(prefix, unit, order, rid, index), chunk, timeout)
+    upload([(chunk_key(prefix, unit, order, rid, i), c) for i, c in enumerate(chunks)], store, timeout)
     key = head_key(prefix, unit)
     failure: StoreError | None = None
     try:

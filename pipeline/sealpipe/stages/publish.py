@@ -58,7 +58,7 @@ def publish(
     """
     attempts = [attempt(signed, prefix) for signed in batch.releases]
     for one in attempts:
-        upload(one, store, timeout)
+        upload(one.chunks, store, timeout)
     receipts: dict[Unit, Receipt] = {}
     stopped = False
     for group in _groups(attempts, store, prefix, fence):
@@ -124,16 +124,27 @@ def _flip(
 ) -> list[Receipt]:
     alone = not store.limits.transactional
     watched = fence if fence is not None and store.limits.ops == 1 else None
-    if watched and _moved(store, prefix, watched, timeout):
-        return [_receipt(one, "fenced") for one in group]
-    if alone:
-        archive_predecessor(group[0], store, timeout)
+    try:
+        if watched and _moved(store, prefix, watched, timeout):
+            return [_receipt(one, "fenced") for one in group]
+        if alone:
+            archive_predecessor(group[0], store, timeout)
+    except StoreError as error:
+        return [_receipt(one, "failed", error.finding.what) for one in group]
     receipts = _swap(group, store, prefix, fence=fence, past=past, timeout=timeout)
     if alone and receipts[0].outcome in ("published", "already"):
         archive_own(group[0], store, timeout)
-    if watched and _moved(store, prefix, watched, timeout):
+    if watched and _overtaken(store, prefix, watched, timeout):
         return [r._replace(outcome="overtaken") if r.outcome == "published" else r for r in receipts]
     return receipts
+
+
+def _overtaken(store: Store, prefix: str, fence: StateCheck, timeout: float) -> bool:
+    # What is flipped stays flipped: a store that does not answer now takes nothing of it back.
+    try:
+        return _moved(store, prefix, fence, timeout)
+    except StoreError:
+        return False
 
 
 def _moved(store: Store, prefix: str, fence: StateCheck, timeout: float) -> bool:
@@ -158,12 +169,13 @@ def _swap(
         if failure is None:
             return [_receipt(one, "published") for one in group]
         uncertain = uncertain or not isinstance(failure, _NOTHING_WRITTEN)
-        standing = _look(group, store, past, timeout)
-        if standing is None:
+        found = _look(group, store, prefix, fence=fence, past=past, timeout=timeout)
+        if found is None:
             return [_receipt(one, "unknown", failure.finding.what) for one in group]
+        moved, standing = found
         if any(place != "base" for place in standing):
             return _settled(group, standing, uncertain=uncertain)
-        if fence is not None and _moved(store, prefix, fence, timeout):
+        if moved:
             # Where the state is checked in the same write, a delayed one cannot be applied any more.
             sure = not uncertain or store.limits.ops > 1
             return [_receipt(one, "fenced" if sure else "unknown") for one in group]
@@ -181,10 +193,23 @@ def _write(store: Store, ops: Sequence[Op], timeout: float) -> StoreError | None
     return None
 
 
-def _look(group: Sequence[Attempt], store: Store, past: Past, timeout: float) -> list[str] | None:
-    """Where each unit stands, None when the store does not say."""
+def _look(
+    group: Sequence[Attempt],
+    store: Store,
+    prefix: str,
+    *,
+    fence: StateCheck | None,
+    past: Past,
+    timeout: float,
+) -> tuple[bool, list[str]] | None:
+    """Whether the fence moved, and where each unit stands; None when the store does not say.
+
+    The fence first: a head that is still the base after the fence moved will never become ours, while
+    one that was the base before it moved may have been ours in between.
+    """
     try:
-        return [stands(one, store, past, timeout) for one in group]
+        moved = fence is not None and _moved(store, prefix, fence, timeout)
+        return moved, [stands(one, store, past, timeout) for one in group]
     except StoreError:
         return None
 
