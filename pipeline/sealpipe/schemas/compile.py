@@ -23,6 +23,8 @@ from sealpipe.schemas.values import at, locked, named, plaintext, stand_in, with
 from sealpipe.schemas.walk import Spot, Walk
 from sealpipe.tokens import looks_sealed
 
+EMPTY = '{"type": "object", "additionalProperties": false, "properties": {}}'
+
 
 @dataclass(frozen=True, eq=False)
 class Effective:
@@ -159,7 +161,7 @@ def _missing(service: str, where: Where | None) -> Finding:
         "missing-schema",
         f"{service} has no schema, so nothing says what is right and what is secret",
         where or Where(f"schemas/{service}.schema.json"),
-        hint=(f"write schemas/{service}.schema.json",),
+        hint=(f"echo '{EMPTY}' > schemas/{service}.schema.json", "then give it the service's settings"),
     )
 
 
