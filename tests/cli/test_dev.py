@@ -66,6 +66,18 @@ def test_a_local_layer_is_validated_where_it_stands(here: Here) -> None:
     assert not (here.root / "started").exists()
 
 
+def test_a_local_layer_has_no_name_of_its_own(here: Here) -> None:
+    schema = here.root / "schemas/checkout.schema.json"
+    text = json.loads(schema.read_text())
+    text["properties"]["db"]["required"] = ["host"]
+    schema.write_text(json.dumps(text))
+    (here.root / "environments/dev/checkout.local.yaml").write_text("db:\n  host: null\n")
+    done = here.sealpipe("dev", "dev/checkout", "--", "true", code=4)
+    assert "error[missing-key]" in done.stderr
+    assert "hint: sealpipe set dev/checkout db.host" in done.stderr
+    assert "dev.local" not in done.stderr
+
+
 @pytest.mark.parametrize("value", ["canary-value", "ENC[NACL1,type:str,data:AAAA]"])
 def test_a_local_layer_holds_no_secret(here: Here, value: str) -> None:
     local = here.root / "environments/dev/checkout.local.yaml"

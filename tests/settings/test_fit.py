@@ -310,12 +310,15 @@ def test_content_that_does_not_fit_is_told_without_content() -> None:
     assert CANARY not in str(caught.value)
 
 
-def test_keys_inside_a_sealed_object_are_not_shown() -> None:
+@pytest.mark.parametrize("content", [{"number": "x", CANARY: 1}, {CANARY: 1}])
+def test_keys_inside_a_sealed_object_are_not_shown(content: dict[str, Any]) -> None:
     class Inside(BaseModel):
+        model_config = {"extra": "forbid"}
         number: int
 
     with pytest.raises(ConfigRefused) as caught:
-        loaded(Secret[Inside], sealed({"number": "x", CANARY: 1}))
+        loaded(Secret[Inside], sealed(content))
+    assert caught.value.finding.why[0].startswith("it  is sealed")
     assert "number" not in str(caught.value)
     assert CANARY not in str(caught.value)
 

@@ -51,7 +51,17 @@ def test_a_load_from_a_store_imports_no_tooling(modules: set[str]) -> None:
 def test_a_load_imports_one_store_and_nothing_of_the_pipeline(modules: set[str]) -> None:
     ours = {name for name in modules if name.startswith("sealpipe.")}
     rooms = {name.split(".")[1] for name in ours}
-    assert not rooms & {"cli", "flows", "editing", "stages", "documents", "schemas", "github", "testing", "model"}
+    assert not rooms & {
+        "cli",
+        "flows",
+        "editing",
+        "stages",
+        "documents",
+        "schemas",
+        "github",
+        "testing",
+        "model",
+    }
     assert {name for name in ours if name.startswith("sealpipe.stores.")} == {
         "sealpipe.stores.base",
         "sealpipe.stores.file",

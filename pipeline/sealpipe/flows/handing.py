@@ -72,7 +72,7 @@ def from_files(tree: Tree, unit: Unit, keys_of: KeysOf, *, fake: bool) -> Handed
     validation = validate(workspace, [local_unit])
     config = validation.configs.get(local_unit)
     if config is None or not validation.ok:
-        raise InputError(validation.findings)
+        raise InputError([_as_known(finding, unit) for finding in validation.findings])
     secrets = [_Secret(s.pointer, s.token, SealedAt(*s.document), s.path) for s in config.config.sealed]
     schema = schema_of(workspace, unit.service)
     values, faked = _opened(
@@ -114,6 +114,17 @@ def _local_name(unit: Unit) -> str:
     return f"{unit.environment}.local"  # no environment's name has a dot
 
 
+def _as_known(finding: Finding, unit: Unit) -> Finding:
+    """A finding of the extended workspace in the names that people know."""
+
+    def known(text: str) -> str:
+        return text.replace(f"{_local_name(unit)}/", f"{unit.environment}/")
+
+    return finding._replace(
+        what=known(finding.what), why=tuple(map(known, finding.why)), hint=tuple(map(known, finding.hint))
+    )
+
+
 def _refuse_secrets(workspace: Workspace, unit: Unit, document: Document) -> None:
     """A local layer holds no secret, sealed or not: it has no keys, and a file is no place for plaintext."""
     locator = Locator()
@@ -126,7 +137,7 @@ def _refuse_secrets(workspace: Workspace, unit: Unit, document: Document) -> Non
             "a secret does not stand in a local layer (value not shown)",
             locator.place(document, path, key=True),
             show_path(path),
-            hint=(f"sealpipe set {unit} {show_path(path)}", f"sealpipe dev {unit} --fake-secrets -- CMD"),
+            hint=(f"sealpipe set {unit} {show_path(path)}",),
         )
         for path in dict.fromkeys(paths)
     ]

@@ -57,7 +57,8 @@ class PublishedConfigSource(PydanticBaseSettingsSource):
     """A source like those of pydantic-settings: put it into your own `settings_customise_sources`.
 
     Making one does no I/O. Asked by `load`, it gives the release that `load` is trying; asked by a bare
-    `Settings()`, it finds the newest usable one itself and raises ConfigError's kinds.
+    `Settings()` of a class of your own, it finds the newest usable one itself and raises ConfigError's
+    kinds. What then does not fit is pydantic's error, which holds values: `load(Settings)` hides them.
     """
 
     __name__ = "published"  # its key in `settings_sources_data`
