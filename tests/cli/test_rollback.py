@@ -141,6 +141,12 @@ def test_a_batch_leaves_what_was_published_again_since(shop: Shop) -> None:
     assert pool(shop, "production/checkout") == 20
 
 
+def test_a_batch_named_too_short_is_refused(shop: Shop) -> None:
+    publish_pools(shop, 20, 40)
+    done = shop.run("rollback", "dev", "--batch", "0")
+    assert (done.code, word(done.err)) == (5, "ambiguous-batch")
+
+
 def test_a_whole_environment_without_a_batch_is_refused(shop: Shop) -> None:
     publish_pools(shop, 20)
     assert word(shop.run("rollback", "dev").err) == "whole-environment"

@@ -241,20 +241,23 @@ def _named(head: Release, to: str, target: Target, reader: Reader) -> Release:
 def _of_batch(
     wish: Wish, found: Mapping[Unit, Head | Broken], target: Target, reader: Reader
 ) -> tuple[list[tuple[Head, Release]], list[Finding]]:
+    chains = {
+        unit: list(chain(target.store, target.prefix, one.release, reader))
+        for unit, one in sorted(found.items())
+        if isinstance(one, Head)
+    }
+    batch = _one_batch(wish, chains)
     pairs: list[tuple[Head, Release]] = []
     skipped: list[Finding] = []
-    wanted = wish.batch.upper()
-    for unit, one in sorted(found.items()):
-        if not isinstance(one, Head):
+    for unit, releases in chains.items():
+        one = _need_head(found, unit)
+        if all(r.payload.batch != batch for r in releases):
             continue
-        releases = list(chain(target.store, target.prefix, one.release, reader))
-        if not any(r.payload.batch.startswith(wanted) for r in releases):
-            continue
-        if not one.release.payload.batch.startswith(wanted):
+        if one.release.payload.batch != batch:
             what = f"{unit} was published again since; it is left as it is"
             skipped.append(Finding("moved-on", what, hint=(f"sealpipe rollback {unit}",), severity="warning"))
             continue
-        before = next((r for r in releases if not r.payload.batch.startswith(wanted)), None)
+        before = next((r for r in releases if r.payload.batch != batch), None)
         if before is None or before.payload.retired is not None:
             what = f"{unit}: this batch has its first release; there is nothing to go back to"
             skipped.append(Finding("nothing-before", what, severity="warning"))
@@ -268,6 +271,20 @@ def _of_batch(
             hint=[f"sealpipe status {wish.environment}"],
         )
     return pairs, skipped
+
+
+def _one_batch(wish: Wish, chains: Mapping[Unit, Sequence[Release]]) -> str:
+    """The one batch whose id begins as asked, "" where none does. Raises RefusedError [ambiguous-batch]."""
+    known = {r.payload.batch for releases in chains.values() for r in releases}
+    named = sorted(batch for batch in known if batch.startswith(wish.batch.upper()))
+    if len(named) > 1:
+        raise RefusedError(
+            "ambiguous-batch",
+            f"{len(named)} batches begin with these characters",
+            why=named[:5],
+            hint=[f"sealpipe rollback {wish.environment} --batch {named[-1]}"],
+        )
+    return named[0] if named else ""
 
 
 # ---- today's schema

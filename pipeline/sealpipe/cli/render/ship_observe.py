@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sealpipe.cli.output import clean, paint, pasteable
 from sealpipe.cli.render.json_ import document, finding
-from sealpipe.cli.render.ship_text import moment, value
+from sealpipe.cli.render.ship_text import BATCH, moment, value
 from sealpipe.model import Verification
 from sealpipe.released import Unit
 
@@ -154,7 +154,7 @@ def _story(one: Past) -> str:
         parts.append(f"approved by {', '.join(one.release.approvers)}")
     if not one.chained:
         parts.append("not in the chain of the head")
-    return " · ".join([*parts, f"batch {payload.batch[:8]}"])
+    return " · ".join([*parts, f"batch {payload.batch[:BATCH]}"])
 
 
 def path_history(steps: Sequence[Step]) -> list[str]:

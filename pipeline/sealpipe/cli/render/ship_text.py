@@ -26,6 +26,7 @@ _SECRET = {
     "secret-unsealed": "was a secret, is plain now (value not shown)",
 }
 _WIDTH = 60
+BATCH = 10  # characters that name a batch: its time, to the millisecond
 
 
 def value(node: Any) -> str:
@@ -228,7 +229,7 @@ def publication(
     if unchanged:
         lines.append(f"unchanged  {_names(unchanged)}")
     if written:
-        lines.append(f"receipt    batch {done.batch[:8]}   {seconds:.1f} s")
+        lines.append(f"receipt    batch {done.batch[:BATCH]}   {seconds:.1f} s")
     return [*lines, *_undo(done, shown, given_folder)]
 
 
@@ -288,7 +289,7 @@ def _undo(done: Publication, shown: Shown, given_folder: str) -> list[str]:
     said = ", ".join(f"{unit.service} → content of #{base.payload.number}" for unit, base in back)
     command = f"sealpipe rollback {back[0][0]}"
     if len(back) > 1:
-        command = f"sealpipe rollback {done.environment} --batch {done.batch[:10]}"
+        command = f"sealpipe rollback {done.environment} --batch {done.batch[:BATCH]}"
     return ["", f"undo: {pasteable(command, given_folder)}      ({said})"]
 
 
@@ -337,7 +338,7 @@ def rolled_back(prepared: Undoing, done: Publication, *, seconds: float, given_f
                 f"next       {pasteable(f'sealpipe adopt {unit}', given_folder)}"
                 "        writes the published values into the files"
             )
-    return [*lines, f"receipt    batch {done.batch[:8]}   {seconds:.1f} s"]
+    return [*lines, f"receipt    batch {done.batch[:BATCH]}   {seconds:.1f} s"]
 
 
 def _hold_line(one: Undo) -> str:
