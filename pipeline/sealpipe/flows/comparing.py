@@ -174,7 +174,7 @@ def _draft(view: View) -> Draft:
 
 def _origins(config: LayeredConfig, locator: Locator) -> dict[str, str]:
     found = {}
-    for path in leaf_paths(config.values):
+    for path in leaf_paths(config.values, config.merge_keys):
         if config.documents and path:
             document, local = deciding(config.documents, config.values, config.merge_keys, path)
             where = locator.place(document, local, key=True)

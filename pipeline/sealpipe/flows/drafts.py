@@ -81,7 +81,7 @@ def with_origins(rendered: Rendered, chosen: Iterable[Unit]) -> dict[Unit, Draft
 def origins_of(config: ValidatedConfig, locator: Locator) -> dict[str, str]:
     """JSON Pointer of each value -> file:line of the layer that decides it."""
     layered, found = config.config, {}
-    for path in leaf_paths(layered.values):
+    for path in leaf_paths(layered.values, layered.merge_keys):
         if layered.documents and path:
             document, local = deciding(layered.documents, layered.values, layered.merge_keys, path)
             where = locator.place(document, local, key=True)

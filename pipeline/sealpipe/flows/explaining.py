@@ -145,14 +145,20 @@ def lines(workspace: Workspace, unit: Unit, text: str = "") -> tuple[Line, ...]:
         )
     places: dict[str, Any] = {}
     found = []
-    for below in leaf_paths(lookup(view.values, top)):
-        path = (*top, *below)
+    for path in leaf_paths(lookup(view.values, top), config.merge_keys, top):
         value = lookup(view.values, path)
-        token = looks_sealed(value)
+        sealed = looks_sealed(value)
         file, line = _origin(config, path, places)
-        shown = None if token else value
-        found.append(Line(show_path(path), shown, parse_token(value).type if token else "", file, line))
+        name = show_path(typed(view.values, path, config.merge_keys) or path)
+        found.append(Line(name, None if sealed else value, _type(value) if sealed else "", file, line))
     return tuple(found)
+
+
+def _type(token: str) -> str:
+    try:
+        return parse_token(token).type
+    except TrustError:
+        return "malformed"
 
 
 def is_map(workspace: Workspace, unit: Unit, text: str) -> bool:
@@ -210,10 +216,10 @@ def _in_git(workspace: Workspace) -> bool:
 
 
 def _token(workspace: Workspace, document: Document, text: str) -> tuple[str, bool]:
-    try:
-        token = parse_token(text)
-    except TrustError:
-        return "malformed", False
+    kind = _type(text)
+    if kind == "malformed":
+        return kind, False
+    token = parse_token(text)
     keyring = workspace.keyrings.get(document.id.environment)
     key = keyring.keys.get(document.id.name) if keyring else None
     return token.type, key is not None and key_id(key.public) != token.key_id

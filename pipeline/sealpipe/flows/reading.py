@@ -183,11 +183,17 @@ def _mapped(node: Any, path: Concrete, change: Callable[[str, Any], Any]) -> Any
     return node
 
 
-def leaf_paths(values: Any, path: Concrete = ()) -> Iterator[Concrete]:
-    """The paths of scalars, empty maps and lists, in document order."""
+def leaf_paths(values: Any, merge_keys: Mapping[str, str], path: Concrete = ()) -> Iterator[Concrete]:
+    """The paths that layers decide one by one, in document order: scalars, empty maps, lists that replace.
+
+    `merge_keys` has the pointers of the lists whose elements merge; those are entered.
+    """
     if isinstance(values, Mapping) and values:
         for key, inner in values.items():
-            yield from leaf_paths(inner, (*path, key))
+            yield from leaf_paths(inner, merge_keys, (*path, key))
+    elif isinstance(values, list) and values and to_pointer(path) in merge_keys:
+        for index, inner in enumerate(values):
+            yield from leaf_paths(inner, merge_keys, (*path, index))
     else:
         yield path
 
