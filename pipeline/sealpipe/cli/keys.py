@@ -34,7 +34,12 @@ def command() -> None:
 # ---- new
 
 
-@command.command("new", cls=options.Command, examples=("sealpipe keys new", "sealpipe keys new ben"))
+@command.command(
+    "new",
+    cls=options.Command,
+    short_help="Your key, and a card to send",
+    examples=("sealpipe keys new", "sealpipe keys new ben"),
+)
 @click.argument("name", required=False, metavar="[NAME]")
 @click.option("--machine", is_flag=True, help="A key that only signs; its private half goes to stdout.")
 @options.common(writes=True)
@@ -85,7 +90,10 @@ def _own_key(opts: Common) -> tuple[Identity, str]:
 
 
 @command.command(
-    "list", cls=options.Command, examples=("sealpipe keys list", "sealpipe keys list production")
+    "list",
+    cls=options.Command,
+    short_help="Who can read what",
+    examples=("sealpipe keys list", "sealpipe keys list production"),
 )
 @options.target_argument(required=False)
 @options.common(formats=("text", "json"))
@@ -127,7 +135,10 @@ def list_(opts: Common, *, target: Target | None) -> None:
 
 
 @command.command(
-    "audit", cls=options.Command, examples=("sealpipe keys audit", "sealpipe keys audit --ever ben")
+    "audit",
+    cls=options.Command,
+    short_help="Stale seals; what a key could ever open",
+    examples=("sealpipe keys audit", "sealpipe keys audit --ever ben"),
 )
 @options.target_argument(required=False)
 @click.option("--ever", metavar="NAME", help="Every secret that this reader could ever open.")
@@ -184,6 +195,7 @@ def _environments(workspace: Workspace, targets: tuple[Target, ...]) -> list[str
 @command.command(
     "grant",
     cls=options.Command,
+    short_help="Let a person read environments",
     examples=("sealpipe keys grant ben dev staging --card 'sealpipe-card-1 ben age1… ed25519:…'",),
 )
 @click.argument("name", metavar="NAME")
@@ -249,6 +261,7 @@ def tell_written(opts: Common, files: list[str], *, waiting: bool) -> None:
 @command.command(
     "revoke",
     cls=options.Command,
+    short_help="Take reading away, with new keys",
     examples=("sealpipe keys revoke ben", "sealpipe keys revoke checkout-1 production --checklist leaked.md"),
 )
 @click.argument("name", metavar="NAME")
@@ -293,6 +306,7 @@ def revoke(opts: Common, *, name: str, targets: tuple[Target, ...], checklist: s
 @command.command(
     "renew",
     cls=options.Command,
+    short_help="New keys, nobody removed",
     examples=("sealpipe keys renew production", "sealpipe keys renew dev/checkout"),
 )
 @options.target_argument()

@@ -37,7 +37,9 @@ def command() -> None:
     """Who may publish, approve and administer what: trust/trust.yaml, signed by root."""
 
 
-@command.command("show", cls=options.Command, examples=("sealpipe trust show",))
+@command.command(
+    "show", cls=options.Command, short_help="Roles, keys and the pin", examples=("sealpipe trust show",)
+)
 @options.common(formats=("text", "json"))
 def show(opts: Common) -> None:
     """Roles, keys, and the pin that services and CI get as SEALPIPE_TRUST."""
@@ -82,7 +84,9 @@ def _need(workspace: Workspace) -> Trust:
 # ---- add
 
 
-@command.command("add", cls=options.Command, examples=_EXAMPLES[1:3])
+@command.command(
+    "add", cls=options.Command, short_help="Register a key, or give it roles", examples=_EXAMPLES[1:3]
+)
 @click.argument("name", metavar="NAME")
 @click.option("--card", metavar="CARD", help="Their card, the line that `keys new` printed for them.")
 @click.option("--new", is_flag=True, help="Make a machine's signing key; its private half goes to stdout.")
@@ -181,6 +185,7 @@ def _write(
 @command.command(
     "remove",
     cls=options.Command,
+    short_help="Take a name out of its roles",
     examples=("sealpipe trust remove ben", "sealpipe trust remove anna --publishes production"),
 )
 @click.argument("name", metavar="NAME")
@@ -219,6 +224,7 @@ def remove(
 @command.command(
     "admins",
     cls=options.Command,
+    short_help="How many signatures, and what is protected",
     examples=("sealpipe trust admins production --need 2", "sealpipe trust admins production --protected"),
 )
 @click.argument("environment", metavar="[ENV]", required=False)
@@ -267,7 +273,12 @@ def admins(
 # ---- sign
 
 
-@command.command("sign", cls=options.Command, examples=("sealpipe trust sign",))
+@command.command(
+    "sign",
+    cls=options.Command,
+    short_help="Add your signature where one is missing",
+    examples=("sealpipe trust sign",),
+)
 @options.common(writes=True)
 def sign(opts: Common) -> None:
     """Add your signature where trust.yaml, a root change or a keyring waits for one.
