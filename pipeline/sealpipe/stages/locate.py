@@ -90,7 +90,12 @@ def located(
         return Finding(cause.word, what, place, show_path(path), cause.why, hint)
     source, width = _source(cause, document, path, schema, known)
     where = locator.place(document, path, key=cause.on_key)
-    hint = _renamed(cause, document, path, schema) if cause.near and cause.on_key else cause.advice
+    hint = cause.advice
+    if cause.near and cause.on_key:
+        hint = _renamed(cause, document, path, schema)
+    elif cause.word == "unknown-key" and not hint:
+        remove = f"sealpipe unset {document.id} {shlex.quote(show_path(path))}"
+        hint = (f"describe it in {schema.origin(path[:-1])}, or remove it: {remove}",)
     return Finding(
         cause.word, cause.what, where, show_path(path), cause.why, hint, source=source, width=width
     )
