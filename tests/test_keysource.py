@@ -109,6 +109,7 @@ def test_a_file_that_others_can_read_is_refused(environ: dict[str, str], tmp_pat
         ("\0binary", "malformed-key"),
         ("x" * 70_000, "malformed-key"),
     ],
+    ids=["empty", "comment", "words", "wrong-sum", "second-cut", "plugin", "ssh", "scrypt", "binary", "long"],
 )
 def test_bad_files_are_named_and_not_shown(
     environ: dict[str, str], tmp_path: Path, text: str, word: str
