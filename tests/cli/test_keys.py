@@ -245,6 +245,7 @@ class TestConnect:
         key = parse_private_key(path.read_text())
         assert "checkout" in document_keys(desk.team.load().keyrings["dev"], key)
         assert path.read_text().strip() not in said.out + said.err
+        git(desk.team.root, "check-ignore", str(path))
 
     def test_the_key_goes_to_a_command_and_nowhere_else(self, desk: Desk) -> None:
         taker = desk.team.root / "taker.py"

@@ -36,7 +36,7 @@ def command(opts: Common, *, target: Target, kind: str, key_to: str | None) -> N
     The private half goes to a command's stdin or into a file that only you can read, and nowhere else.
     Keys that the service has already stay until `keys revoke`: both may live during a roll-over.
     """
-    from sealpipe.cli.keeping import hand_over
+    from sealpipe.cli.keeping import hand_over, keep_out_of_git
     from sealpipe.editing.connect import connect
     from sealpipe.editing.keyring_edit import keyring_files
 
@@ -54,6 +54,8 @@ def command(opts: Common, *, target: Target, kind: str, key_to: str | None) -> N
     )
     edits = keyring_files(workspace.root, made.keyrings)
     default = Path(workspace.root, ".sealpipe", "keys", f"{unit.environment}-{made.name}.key")
+    if not key_to and not opts.dry_run:
+        keep_out_of_git(default.parent)
     went = "" if opts.dry_run else hand_over(made.secret, key_to or str(default))
     key_file = str(Path(went).expanduser().absolute()) if went and Path(went).expanduser().is_file() else ""
     workspaces.write(opts, workspace.root, edits)

@@ -57,6 +57,14 @@ def write_key_file(path: Path, text: str) -> None:
         os.fsync(handle)
 
 
+def keep_out_of_git(folder: Path) -> None:
+    """A folder for keys inside a repository: only its owner enters, and git ignores all of it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    rule = folder / ".gitignore"
+    if not rule.exists():
+        rule.write_text("*\n")
+
+
 def hand_over(text: str, to: str) -> str:
     """Give a key to a command's stdin, or write it to a file; returns what to tell.
 

@@ -286,8 +286,8 @@ def sign(opts: Common) -> None:
     Shows first what changed against the target branch: by signing you vouch for it.
     """
     from sealpipe.editing.keyring_edit import keyring_files
-    from sealpipe.editing.resign import resign_keyrings
-    from sealpipe.editing.trust_edit import co_sign, trust_files
+    from sealpipe.editing.resign import co_sign, resign_keyrings
+    from sealpipe.editing.trust_edit import trust_files
 
     workspace = workspaces.read_workspace(opts)
     trust = _need(workspace)

@@ -15,7 +15,14 @@ from sealpipe.crypto.sealing import box
 from sealpipe.crypto.signing import verify
 from sealpipe.editing.cards import Card
 from sealpipe.editing.root_change import today
-from sealpipe.editing.signed_files import add_signatures, follow, names_of, registry_of, signed_edit
+from sealpipe.editing.signed_files import (
+    PAST_LIMIT,
+    add_signatures,
+    follow,
+    names_of,
+    registry_of,
+    signed_edit,
+)
 from sealpipe.editing.trust_edit import TrustEdit, add_key, check_name, need_trust
 from sealpipe.editing.writing import FileEdit
 from sealpipe.errors import RefusedError, TrustError, UsageError, Where
@@ -33,7 +40,7 @@ from sealpipe.model import Workspace
 from sealpipe.opening import DocumentKeys, document_keys, people_key
 from sealpipe.project import Project, layer_ids
 from sealpipe.stages.trust_history import highest_keyring
-from sealpipe.stages.trusted import target_refs
+from sealpipe.stages.trusted import target_of, target_refs
 from sealpipe.trust import Trust
 
 NOT_BUILT = b""
@@ -123,7 +130,11 @@ def finish_keyring(
     need_admin(trust, changed.environment, keys)
     before = workspace.keyrings.get(changed.environment)
     version = highest_keyring(workspace, changed.environment, [*target_refs(workspace), "HEAD"]) + 1
-    past = follow(before.past, before.digest) if before else []
+    past: list[str] = []
+    if before is not None:
+        target = target_of(workspace) if len(before.past) >= PAST_LIMIT else None
+        settled = target.keyrings.get(changed.environment) if target else None
+        past = follow(before.past, before.digest, settled.digest if settled else "")
     data = keyring_data(replace(changed, version=version, past=tuple(past)))
     return signed_keyring(data, trust, keys)
 

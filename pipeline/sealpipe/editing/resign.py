@@ -1,4 +1,4 @@
-"""Signing keyrings again whose signatures no longer suffice: after a change of admins, or as a second one."""
+"""Signing again what stands: as a second signer, or because a change of admins left too few signatures."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from sealpipe.canonical import strict_json, to_base64url
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.crypto.signing import verify
 from sealpipe.editing.keyring_edit import KeyringEdit, signed_keyring
+from sealpipe.editing.root_change import complete, sign_link
 from sealpipe.editing.signed_files import names_of
+from sealpipe.editing.trust_edit import TrustEdit, need_trust, sign_trust
 from sealpipe.errors import TrustError
 from sealpipe.keyrings import Keyring, check_keyring
 from sealpipe.model import Workspace
-from sealpipe.trust import Trust
+from sealpipe.trust import RootChain, Trust, chain_for, parse_trust
 
 
 def resign_keyrings(
@@ -55,3 +57,30 @@ def keyring_file_data(keyring: Keyring) -> Mapping[str, Any]:
     data: dict[str, Any] = strict_json(keyring.body)
     data["signatures"] = [{"by": name, "sig": to_base64url(sig)} for name, sig in keyring.signatures]
     return data
+
+
+def co_sign(workspace: Workspace, keys: Sequence[SigningKey]) -> TrustEdit | None:
+    """The same version with the signatures of `keys` added, links included; None when nothing is added.
+
+    The only change that takes a document nobody else has signed: look at it first.
+    """
+    trust = need_trust(workspace)
+    data = {**strict_json(trust.body), "signatures": _signature_data(trust)}
+    signed = sign_trust(data, keys)
+    chain = workspace.roots
+    if chain is not None and chain.links:
+        last = sign_link(trust.project, chain.roots[-2], chain.roots[-1], chain.links[-1], keys)
+        chain = RootChain(chain.roots, (*chain.links[:-1], last))
+    if signed["signatures"] == data["signatures"] and chain == workspace.roots:
+        return None
+    after = parse_trust(signed)
+    return TrustEdit(
+        trust=after,
+        data=signed,
+        chain=chain if chain != workspace.roots else None,
+        complete=complete(after, chain_for(after, chain)),
+    )
+
+
+def _signature_data(trust: Trust) -> list[dict[str, str]]:
+    return [{"by": name, "sig": to_base64url(signature)} for name, signature in trust.signatures]

@@ -42,9 +42,16 @@ def add_signatures(
     return {**{k: v for k, v in data.items() if k != "signatures"}, "signatures": signatures}
 
 
-def follow(past: Sequence[str], digest: str) -> list[str]:
-    """`past` of the version after the one with `digest`: newest first, at most 16."""
-    return [digest, *past][:PAST_LIMIT]
+def follow(past: Sequence[str], digest: str, settled: str = "") -> list[str]:
+    """`past` of the version after the one with `digest`: newest first, at most 16.
+
+    `settled`, the digest that the target branch has, stays in it: with more changes than 16 on a branch the
+    file would otherwise look forked.
+    """
+    found = [digest, *past]
+    if settled in found[PAST_LIMIT:]:
+        return [*found[: PAST_LIMIT - 1], settled]
+    return found[:PAST_LIMIT]
 
 
 def names_of(trust: Trust, keys: Sequence[SigningKey]) -> tuple[str, ...]:

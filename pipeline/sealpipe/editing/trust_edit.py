@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sealpipe.canonical import strict_json, to_base64url
+from sealpipe.canonical import strict_json
 from sealpipe.crypto.keys import Identity, SigningKey
 from sealpipe.editing.root_change import (
     chain_data,
@@ -22,16 +22,22 @@ from sealpipe.editing.root_change import (
     key_entry,
     next_chain,
     recovery_if_due,
-    sign_link,
     today,
 )
-from sealpipe.editing.signed_files import add_signatures, follow, names_of, registry_of, signed_edit
+from sealpipe.editing.signed_files import (
+    PAST_LIMIT,
+    add_signatures,
+    follow,
+    names_of,
+    registry_of,
+    signed_edit,
+)
 from sealpipe.editing.writing import FileEdit
 from sealpipe.errors import RefusedError, TrustError, UsageError
 from sealpipe.fields import NAME
 from sealpipe.model import Workspace
 from sealpipe.stages.trust_history import highest_trust
-from sealpipe.stages.trusted import target_refs
+from sealpipe.stages.trusted import target_of, target_refs
 from sealpipe.trust import ROOTS_FILE, TRUST_FILE, RootChain, Trust, chain_for, parse_trust
 
 TRUST_HEADER = (
@@ -144,7 +150,8 @@ def change_trust(
     change(data)
     recovery, recovery_name = recovery_if_due(data)
     data["version"] = highest_trust(workspace, [*target_refs(workspace), "HEAD"]) + 1
-    data["past"] = follow(old.past, old.digest)
+    settled = target_of(workspace) if len(old.past) >= PAST_LIMIT else None
+    data["past"] = follow(old.past, old.digest, settled.trust.digest if settled and settled.trust else "")
     signers = list(keys)
     if recovery is not None:
         signers.append(recovery[0])
@@ -366,30 +373,3 @@ def add_environment(
         data["environments"][name] = entry
 
     return change_trust(workspace, keys, change)
-
-
-def co_sign(workspace: Workspace, keys: Sequence[SigningKey]) -> TrustEdit | None:
-    """The same version with the signatures of `keys` added, links included; None when nothing is added.
-
-    The only change that takes a document nobody else has signed: look at it first.
-    """
-    trust = need_trust(workspace)
-    data = {**strict_json(trust.body), "signatures": _signature_data(trust)}
-    signed = sign_trust(data, keys)
-    chain = workspace.roots
-    if chain is not None and chain.links:
-        last = sign_link(trust.project, chain.roots[-2], chain.roots[-1], chain.links[-1], keys)
-        chain = RootChain(chain.roots, (*chain.links[:-1], last))
-    if signed["signatures"] == data["signatures"] and chain == workspace.roots:
-        return None
-    after = parse_trust(signed)
-    return TrustEdit(
-        trust=after,
-        data=signed,
-        chain=chain if chain != workspace.roots else None,
-        complete=complete(after, chain_for(after, chain)),
-    )
-
-
-def _signature_data(trust: Trust) -> list[dict[str, str]]:
-    return [{"by": name, "sig": to_base64url(signature)} for name, signature in trust.signatures]
