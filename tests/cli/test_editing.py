@@ -268,6 +268,19 @@ class TestGet:
         assert "error[not-published]" in shop.fail(5, "get", "dev/checkout", "db", "--published").err
         assert "error[not-set]" in shop.fail(2, "get", "dev/checkout", "db.nothing").err
 
+    def test_control_characters_reach_pipes_and_no_terminal(self, shop: Terminal) -> None:
+        shop("set", "dev/checkout", "a", "x\x1b[2Jy", "--type", "str")
+        assert shop("get", "dev/checkout", "a").out == "x\x1b[2Jy\n"
+        shop.shows = True
+        assert shop("get", "dev/checkout", "a").out == "x\\x1b[2Jy\n"
+        shop.write("environments/dev/checkout.yaml", 'a: "x\\e[2J"\n"k\\e[2J": 1\n')
+        for words in (
+            ("explain", "dev/checkout"),
+            ("explain", "dev/checkout", "a"),
+            ("render", "dev/checkout"),
+        ):
+            assert "\x1b[2J" not in shop.run(*words).out
+
     @pytest.mark.parametrize("kind", ["a text", "in a secret map", "in a list of secrets"])
     def test_plaintext_at_a_secret_path_is_not_shown(self, shop: Terminal, kind: str) -> None:
         """Published in plain once, called secret since: no command that looks shows it."""

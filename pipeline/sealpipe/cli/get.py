@@ -50,8 +50,10 @@ def command(
     if opts.format == "json":
         shown = {"schema_version": 1, "path": path, "value": value, "secret": secret, "from": view.label}
         output.echo(json.dumps(shown, ensure_ascii=False))
-    else:
-        output.echo(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        return
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    # A value from a file must not move a terminal's cursor; a pipe gets it as it is.
+    output.echo(output.clean(text) if sys.stdout.isatty() else text)
 
 
 def _view(opts: Common, workspace: Workspace, target: Target, published: bool) -> View:

@@ -17,7 +17,7 @@ def explanation(found: Explanation, *, color: bool) -> list[str]:
     rows = [(_place(one), _says(one), one) for one in found.layers]
     place_width = max([len("layer"), *(len(place) for place, _, _ in rows)]) + 2
     says_width = max([len("value"), *(len(says) for _, says, _ in rows)]) + 2
-    lines = [paint(_head(found), "bold", color), ""]
+    lines = [paint(clean(_head(found)), "bold", color), ""]
     lines.append(f"  {'layer':<{place_width}}value")
     for place, says, one in rows:
         mark = paint("▸", "green", color) if one.wins else " "
@@ -109,7 +109,7 @@ def lines(found: Sequence[Line]) -> list[str]:
     """Every value of a unit, with the file and line that decide it."""
     rows = [
         (
-            one.path,
+            clean(one.path),
             f"sealed ({one.type})" if one.type else _plain(one.value),
             f"{one.file}:{one.line}",
         )
