@@ -77,6 +77,7 @@ def test_locked_values_are_not_overridden(here: Here) -> None:
     text["properties"]["db"]["properties"]["host"]["x-locked"] = True
     schema.write_text(json.dumps(text))
     here.sealpipe("publish", "dev")
+    assert json.loads(here.sealpipe("run", "dev/checkout", "--", *look(here)).stdout)["host"] == "db.internal"
     done = here.sealpipe("run", "dev/checkout", "--", "true", code=5, CHECKOUT__DB__HOST="evil")
     assert "error[locked]" in done.stderr
     assert "evil" not in done.stderr

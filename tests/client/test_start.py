@@ -310,6 +310,24 @@ def test_a_damaged_entry_is_verified_and_passed_over(shop: Shop, cache: str) -> 
     assert begin(shop, cache=cache).value == 1
 
 
+def test_a_damaged_entry_is_mended_by_the_next_start(shop: Shop, cache: str) -> None:
+    raw = shop.publish({"n": 1})
+    begin(shop, cache=cache)
+    entry = next(Path(cache).rglob("*.release"))
+    entry.write_bytes(b"")
+    begin(shop, cache=cache)
+    assert entry.read_bytes() == raw
+
+
+def test_a_start_that_changes_nothing_writes_nothing(shop: Shop, cache: str) -> None:
+    shop.publish({"n": 1})
+    begin(shop, cache=cache)
+    files = [path for path in Path(cache).rglob("*") if path.is_file() and path.name != "lock"]
+    before = {path: path.stat().st_ino for path in files}
+    begin(shop, cache=cache)
+    assert {path: path.stat().st_ino for path in files} == before
+
+
 def test_a_cache_of_another_project_is_not_used(shop: Shop, cache: str) -> None:
     other = Shop(shop.folder / "other")
     other.publish({"n": 9})

@@ -95,7 +95,7 @@ def _update(cache: str, release: Release, model: str | None) -> None:
         entry = f"{release.order}-{release.digest[:16]}.release"
         accepted = dict(marks.accepted)
         if model is not None:
-            if not (folder / entry).exists():
+            if _content(folder / entry) != release.raw:
                 write_atomic(folder / entry, release.raw, mode=0o600)
             accepted[entry] = (*(tag for tag in accepted.get(entry, ()) if tag != model), model)
         kept = _kept(folder, accepted)
@@ -109,7 +109,10 @@ def _update(cache: str, release: Release, model: str | None) -> None:
             "trust_digest": highest.trust_digest,
             "accepted": {name: list(tags) for name, tags in accepted.items() if name in kept},
         }
-        write_atomic(folder / "state.json", json.dumps(state).encode(), mode=0o600)
+        data = json.dumps(state).encode()
+        if _content(folder / "state.json") == data:
+            return  # as at nearly every start: nothing to wait for a disk for
+        write_atomic(folder / "state.json", data, mode=0o600)
         for path in _files(folder):
             if _ENTRY.fullmatch(path.name) and path.name not in kept:
                 path.unlink(missing_ok=True)
@@ -137,6 +140,13 @@ def _subfolders(folder: Path) -> list[Path]:
         return sorted(entry for entry in folder.iterdir() if _PROJECT.fullmatch(entry.name))
     except OSError:
         return []
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -86,9 +86,10 @@ class _Start(Generic[T]):
                     self.refused.append(error)
                     away.pop(url, None)
             urls = [url for url in urls if url in away]
-            if time.monotonic() + pause >= deadline:
+            left = deadline - time.monotonic()
+            if not urls or left <= 0:
                 break
-            time.sleep(pause)
+            time.sleep(min(pause, left))
             pause *= 2
         self.refused.extend(away.values())
         return None
