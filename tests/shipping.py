@@ -76,6 +76,7 @@ class Shop(Team):
     ) -> None:
         super().__init__(root, environments=("dev", "production"))
         self._patch, self._capsys = monkeypatch, capsys
+        self._trust_data: dict[str, Any] = {}
         self.write("sealpipe.yaml", PROJECT_TEXT)
         for name in ("mailer", "_payments"):
             Path(root, f"environments/production/{name}.yaml").unlink()

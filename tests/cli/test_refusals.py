@@ -33,6 +33,7 @@ _HIDDEN = (
     (r"\bplan [0-9a-f]{6}\b", "plan <id>"),
     (r"--plan [0-9a-f]{6}\b", "--plan <id>"),
     (r"\bis [0-9a-f]{6}\b", "is <id>"),
+    (r"\b\d+ \w+ ago\b", "<when> ago"),
     (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
 )
 
@@ -43,13 +44,20 @@ def said(text: str) -> str:
     return text
 
 
-def play(shop: Shop, steps: str) -> tuple[int, Done]:
+def heads(shop: Shop) -> dict[str, bytes]:
+    store = Path(shop.root, ".sealpipe")
+    return {str(file): file.read_bytes() for file in store.glob("*/*/heads/*")}
+
+
+def play(shop: Shop, steps: str) -> tuple[int, Done, dict[str, bytes]]:
+    """Play the steps: the code expected, how the last command ended, and the heads before it."""
     shop.become("anna")
     for line in steps.splitlines():
         verb, _, rest = line.partition(" ")
         if verb == "refused":
             code, _, words = rest.partition(" ")
-            return int(code), shop.run(*shlex.split(words))
+            before = heads(shop)
+            return int(code), shop.run(*shlex.split(words)), before
         step(shop, verb, rest)
     raise AssertionError("the last step must be `refused`")
 
@@ -95,17 +103,18 @@ def test_refused_with_exactly_this_text(
     folder = tmp_path / "shop"
     folder.mkdir()
     shop = Shop(folder, monkeypatch, capsys)
-    before = {}
-    code, done = play(shop, (CASES / name / "steps.txt").read_text())
+    code, done, before = play(shop, (CASES / name / "steps.txt").read_text())
     assert done.code == code, done
     assert said(done.err) == (CASES / name / "expected.txt").read_text()
     assert "Traceback" not in done.err
     assert "ENC[" not in done.err + done.out
-    assert not before
+    assert heads(shop) == before  # nothing half done
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_case_ends_with_a_refusal(name: str) -> None:
     steps = (CASES / name / "steps.txt").read_text().splitlines()
     assert steps[-1].startswith("refused ")
-    assert re.search(r"^(?:error|warning)\[[a-z-]+\]", (CASES / name / "expected.txt").read_text(), re.MULTILINE)
+    assert re.search(
+        r"^(?:error|warning)\[[a-z-]+\]", (CASES / name / "expected.txt").read_text(), re.MULTILINE
+    )

@@ -9,8 +9,9 @@ import pytest
 
 from sealpipe.editing.keyring_edit import keyring_files
 from sealpipe.editing.writing import apply
+from sealpipe.model import Head
 from sealpipe.released import Release, Unit
-from sealpipe.stages.heads import Head, Reader, heads
+from sealpipe.stages.heads import Reader, heads
 from sealpipe.stores.file import FileStore
 from shipping import Shop
 from team import PROJECT, git

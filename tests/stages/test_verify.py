@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from publishing import NOW, READER, A, B, content, make_draft, put, release
+from sealpipe.model import Head
 from sealpipe.released import Unit
 from sealpipe.releases.keys import archive_key, archives_prefix, chunks_prefix, head_key
-from sealpipe.stages.heads import Head, heads
+from sealpipe.stages.heads import heads
 from sealpipe.stages.mirror import mirror
 from sealpipe.stages.verify import verify
 from sealpipe.stores.base import Delete, Put, Store
