@@ -17,7 +17,7 @@ def snippet(kind: str, variables: Mapping[str, str], service: str, key_file: str
 def _env(variables: Mapping[str, str], service: str, key_file: str) -> list[str]:
     found = {**variables, "SEALPIPE_KEY_FILE": key_file or "/path/to/the/key"}
     return [f"export {name}={shlex.quote(value)}" for name, value in found.items()] + [
-        f"export SEALPIPE_CACHE=~/.cache/sealpipe/{service}   # last good releases; a start needs no store then"
+        f"export SEALPIPE_CACHE=~/.cache/sealpipe/{service}   # the last good releases"
     ]
 
 
