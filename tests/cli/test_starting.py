@@ -198,6 +198,32 @@ class TestAddService:
         done = shop("set", "dev/checkout", "port", "9090")
         assert "schema " not in done.err
 
+    def test_a_settings_class_of_a_service(self, shop: Terminal) -> None:
+        shop.write(
+            "service.py",
+            "from pathlib import Path\n"
+            "from typing import Annotated, Literal\n"
+            "from pydantic import BaseModel, Field, HttpUrl, Secret, SecretBytes, SecretStr\n"
+            "from sealpipe import PublishedSettings\n"
+            "class Cash(BaseModel):\n    kind: Literal['cash']\n"
+            "class Card(BaseModel):\n    kind: Literal['card']\n    key: SecretStr\n"
+            "class Settings(PublishedSettings):\n"
+            "    url: HttpUrl = HttpUrl('https://x.example')\n"
+            "    folder: Path = Path('/tmp')\n"
+            "    pin: Secret[int] | None = None\n"
+            "    blob: SecretBytes | None = None\n"
+            "    tags: dict[str, int] = {}\n"
+            "    pay: Annotated[Cash | Card, Field(discriminator='kind')] = Cash(kind='cash')\n",
+        )
+        shop("add", "service", "checkout", "--schema", "service:Settings")
+        shop("set", "dev/checkout", "folder", "/srv")
+        shop("set", "dev/checkout", "pay.kind", "card")
+        shop("set", "dev/checkout", "pay.key", stdin=b"sealed")
+        shop("set", "dev/checkout", "blob", stdin=b"sealed")
+        done = shop.run("validate")
+        assert done.code == 0, done.out
+        assert "error[secret-on-command-line]" in shop.fail(2, "set", "dev/checkout", "pin", "1").err
+
     @pytest.mark.parametrize("name", ["nothing_here:X", "json:Nothing", "json:loads", "not a name"])
     def test_a_class_that_is_none(self, shop: Terminal, name: str) -> None:
         before = shop.files()

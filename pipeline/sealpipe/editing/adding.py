@@ -29,6 +29,13 @@ from sealpipe.project import NAME_HINT, SHARED, is_name
 from sealpipe.trees import PROJECT_FILE, WorkTree
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+# The formats of JSON Schema, and pydantic's for secrets. Models name others (`path`, `color`) that only
+# pydantic checks.
+_FORMATS = (
+    *("date-time", "date", "time", "duration", "email", "idn-email", "hostname", "idn-hostname"),
+    *("ipv4", "ipv6", "uri", "uri-reference", "uri-template", "iri", "iri-reference", "uuid"),
+    *("json-pointer", "relative-json-pointer", "regex", "password"),
+)
 
 
 class Added(NamedTuple):
@@ -217,7 +224,7 @@ def _inferred(values: Mapping[str, Any], secret: Sequence[Path]) -> dict[str, An
 
 
 def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's schema as ours: every map with named keys closed, no default at a secret path, 2020-12."""
+    """A model's schema as ours: maps with named keys closed, no default of a secret, known formats only."""
     made = _closed(schema)
     made.pop("$schema", None)
     return {"$schema": DIALECT, **made}
@@ -234,6 +241,8 @@ def _closed(node: Any) -> Any:
     }
     if isinstance(made.get("properties"), dict) and "additionalProperties" not in made:
         made["additionalProperties"] = False
+    if isinstance(made.get("format"), str) and made["format"] not in _FORMATS:
+        del made["format"]
     if made.get("writeOnly") is True:
         made.pop("default", None)
         made.pop("examples", None)

@@ -19,6 +19,14 @@ _PROGRAM = """\
 import importlib, json, sys
 sys.path.insert(0, "")
 name, _, path = sys.argv[1].partition(":")
+def marked(cls, core_schema, handler):
+    return {**handler(core_schema), "writeOnly": True}
+try:
+    from pydantic import Secret
+    # SecretStr says that it is secret, Secret[int] does not. Set before the models are built.
+    Secret.__get_pydantic_json_schema__ = classmethod(marked)
+except ImportError:
+    pass
 try:
     found = importlib.import_module(name)
     for part in path.split("."):
