@@ -70,6 +70,11 @@ def note(opts: Common, lines: str | Iterable[str]) -> None:
             _err(pasteable(clean(line), opts.given_folder))
 
 
+def say(opts: Common, line: str) -> None:
+    """Say what must be seen, on stderr, also under -q."""
+    _err(pasteable(clean(line), opts.given_folder))
+
+
 def pasteable(text: str, given_folder: str) -> str:
     """`sealpipe …` commands in `text` with the -C that this run was given, so that they work when pasted."""
     if not given_folder:

@@ -79,7 +79,7 @@ def _pins(opts: Common, workspace: Workspace) -> Sequence[Pin]:
     if not sys.stdin.isatty():
         return find_pins(os.environ, trust.project)
     return need_pins(
-        os.environ, trust, workspace.roots, terminal=True, say=lambda line: output.note(opts, line)
+        os.environ, trust, workspace.roots, terminal=True, say=lambda line: output.say(opts, line)
     )
 
 

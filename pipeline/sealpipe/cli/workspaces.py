@@ -41,7 +41,7 @@ def trusted_pins(opts: Common, workspace: Workspace) -> tuple[Pin, ...]:
         workspace.trust,
         workspace.roots,
         terminal=sys.stdin.isatty(),
-        say=lambda line: output.note(opts, line),
+        say=lambda line: output.say(opts, line),
     )
     require_trusted(workspace, pins=pins)
     from_variable = bool(os.environ.get("SEALPIPE_TRUST", "").strip())
