@@ -362,3 +362,21 @@ def test_adopt_dry_run(shop: Shop) -> None:
     shop.set(DEV, "pool_max: 20", "pool_max: 40")
     shop.ok("adopt", "dev/checkout", "--dry-run")
     assert "pool_max: 40" in Path(DEV).read_text()
+
+
+def test_adopt_makes_the_file_of_an_inherited_service(shop: Shop) -> None:
+    text = Path("sealpipe.yaml").read_text()
+    eu = '  production-eu: {publish_to: "file:.sealpipe/store", extends: production, services: inherit}\n'
+    shop.write("sealpipe.yaml", text + eu)
+    roles = {"admins": ["anna"], "publishers": ["anna"]}
+    shop.trust_now(lambda data: data["environments"].update({"production-eu": roles}), version=3)
+    shop.push("eu")
+    shop.ok("publish", "production-eu", by="anna")
+    shop.set(CHECKOUT, "pool_max: 20", "pool_max: 30")
+    shop.push("pool")
+    shop.ok("publish", "production-eu")
+    shop.ok("rollback", "production-eu/checkout")
+    shop.ok("adopt", "production-eu/checkout")
+    assert Path("environments/production-eu/checkout.yaml").read_text() == "db:\n  pool_max: 20\n"
+    shop.ok("publish", "production-eu")
+    assert release(shop, "production-eu/checkout").payload.hold is None

@@ -198,12 +198,9 @@ def _show_plan(opts: Common, prepared: Prepared) -> None:
 
 def _show(opts: Common, prepared: Prepared, result: Publication, seconds: float) -> None:
     from sealpipe.cli.render.ship_text import publication
-    from sealpipe.flows.shown import shown
 
-    page = shown(prepared.workspace, prepared.request, prepared.plan)
-    lines = publication(
-        result, page, by=prepared.signer.name, seconds=seconds, given_folder=opts.given_folder
-    )
+    by = prepared.signer.name
+    lines = publication(result, prepared.plan, by=by, seconds=seconds, given_folder=opts.given_folder)
     if prepared.approvers and prepared.plan.writing:
         lines.insert(0, f"approved   plan {prepared.plan.short} by {', '.join(prepared.approvers)}")
     output.echo(lines)

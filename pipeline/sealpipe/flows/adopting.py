@@ -82,7 +82,9 @@ def write_adoption(workspace: Workspace, made: Sequence[Adopted]) -> None:
                     where=Where(one.file),
                 )
         for one in made:
-            write_atomic(Path(workspace.root, one.file), one.after.encode())
+            path = Path(workspace.root, one.file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, one.after.encode())
 
 
 def _adopt(workspace: Workspace, mine: Drafted, release: Release, paths: Sequence[str]) -> Adopted | None:

@@ -101,7 +101,9 @@ def _compared(
             reason = "hold-ends"
         return UnitPlan(unit, "resign" if reason else "same", base, new, reason=reason)
     changed = changes(old, new.draft, old_origins=origins_of(base), new_origins=new.origins)
-    notes = look_twice(old, new.draft, changed, around.defaults(unit))
+    removed = any(change.kind in ("removed", "secret-removed") for change in changed)
+    defaults = around.defaults(unit) if removed else frozenset()
+    notes = look_twice(old, new.draft, changed, defaults)
     pending = tuple(g for g in guards(unit, old, new, around.limits) if not _passed(g, unit, allowed))
     action = "refused" if pending else "publish"
     return UnitPlan(unit, action, base, new, changed, notes, pending)

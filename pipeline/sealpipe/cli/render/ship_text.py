@@ -216,10 +216,10 @@ def _commit(planned: Plan) -> str:
 
 
 def publication(
-    done: Publication, shown: Shown, *, by: str, seconds: float, given_folder: str = ""
+    done: Publication, planned: Plan, *, by: str, seconds: float, given_folder: str = ""
 ) -> list[str]:
     """What became of each unit, and the way back."""
-    planned, target = shown.plan, done.target.partition(":")[0]
+    target = done.target.partition(":")[0]
     commit = f" · commit {planned.commit.commit[:7]}" if planned.commit.commit else ""
     written = [r for r in done.receipts if r.outcome not in ("unchanged", "held")]
     lines = [f"signed     {_names(written)} · {by}{commit}"] if written else []
@@ -230,7 +230,7 @@ def publication(
         lines.append(f"unchanged  {_names(unchanged)}")
     if written:
         lines.append(f"receipt    batch {done.batch[:BATCH]}   {seconds:.1f} s")
-    return [*lines, *_undo(done, shown, given_folder)]
+    return [*lines, *_undo(done, planned, given_folder)]
 
 
 _OUTCOMES = {
@@ -276,9 +276,9 @@ def _names(found: Sequence[Receipt]) -> str:
     return ", ".join(f"{r.unit.service} #{r.number}" for r in found)
 
 
-def _undo(done: Publication, shown: Shown, given_folder: str) -> list[str]:
+def _undo(done: Publication, planned: Plan, given_folder: str) -> list[str]:
     # A release that only signs the same content again has nothing to go back from.
-    before = {one.unit: one.base for one in shown.plan.units if one.action != "resign"}
+    before = {one.unit: one.base for one in planned.units if one.action != "resign"}
     back: list[tuple[Unit, Release]] = []
     for receipt in done.receipts:
         base = before.get(receipt.unit)
