@@ -327,3 +327,21 @@ def test_verbose_logs_runs_and_writes_and_no_content(tmp_path: Path) -> None:
     assert "run sh\n" in done.stderr
     assert "write b" in done.stderr
     assert SECRET not in done.stderr
+
+
+def test_progress_shows_after_a_second_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    opts = Common("/", "", "text", False, False, False, False, False)
+    monkeypatch.setenv("TERM", "xterm")
+    for screen, wait, drawn in ((Screen(), 0.0, False), (Screen(), 1.3, True), (io.StringIO(), 1.1, False)):
+        monkeypatch.setattr(sys, "stderr", screen)
+        with output.progress(opts, "reading") as change:
+            change("comparing")
+            time.sleep(wait)
+        assert ("comparing …" in screen.getvalue()) is drawn
+        assert screen.getvalue().endswith("\r\x1b[K") if drawn else screen.getvalue() == ""

@@ -190,12 +190,13 @@ def progress(opts: Common, label: str) -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     text = [label]
-    done = threading.Event()
+    done, drawn = threading.Event(), threading.Event()
 
     def draw() -> None:
         started = time.monotonic()
         wait = 1.0
         while not done.wait(wait):
+            drawn.set()
             _err(f"\r\x1b[K{text[0]} … {time.monotonic() - started:.0f} s", end="")
             wait = 0.2
 
@@ -208,10 +209,9 @@ def progress(opts: Common, label: str) -> Iterator[Callable[[str], None]]:
     try:
         yield change
     finally:
-        began = pen.is_alive()
         done.set()
         pen.join()
-        if began:
+        if drawn.is_set():
             _err("\r\x1b[K", end="")
 
 
