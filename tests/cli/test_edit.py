@@ -123,6 +123,22 @@ def test_an_editor_that_fails_changes_nothing(shop: Terminal, monkeypatch: pytes
     assert shop.files() == before
 
 
+def test_an_interrupt_is_the_editor_s(shop: Terminal, typing: Path) -> None:
+    import signal
+
+    (typing / "edits.py").write_text(
+        "import os, signal\n"
+        "def edit(text):\n"
+        "    default = signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+        "    os.kill(os.getppid(), signal.SIGINT)\n"
+        "    return text.replace('db.internal', 'db.default' if default else 'db.ignored')\n"
+    )
+    before = signal.getsignal(signal.SIGINT)
+    shop("edit", "dev/checkout")
+    assert "db.default" in shop.text("environments/dev/checkout.yaml")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_without_a_reading_key_secrets_stay_sealed(
     shop: Terminal, typing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

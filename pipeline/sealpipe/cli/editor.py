@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -68,11 +69,15 @@ def run_editor(file: Path, target: str) -> None:
     """
     words = hardened(editor_words(target))
     problem = ""
+    # Ctrl-C belongs to the editor while it runs. A function, not SIG_IGN, which the editor would inherit.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         done = subprocess.run([*words, str(file)], check=False)
         if done.returncode:
             problem = f"{Path(words[0]).name} ended with {done.returncode}; nothing was changed"
     except OSError as error:
         problem = f"{Path(words[0]).name} cannot be started: {error.strerror}"
+    finally:
+        signal.signal(signal.SIGINT, before)
     if problem:
         raise SealpipeError("editor", problem, hint=[f"EDITOR=nano sealpipe edit {target}"])
