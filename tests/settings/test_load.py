@@ -532,6 +532,21 @@ def test_a_class_of_ones_own_with_our_source() -> None:
         assert Own().db.host == "db.internal"  # type: ignore[call-arg]
 
 
+def test_variables_of_a_class_of_ones_own_are_named_as_it_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(BaseSettings):
+        port: int
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], env_settings: PydanticBaseSettingsSource, **_: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (env_settings, PublishedConfigSource(settings_cls))
+
+    monkeypatch.setenv("PORT", "canary")
+    error = refusal(Own, {"port": 80})
+    assert error.finding.why[0].endswith("from the variable PORT (overrides published)")
+
+
 def test_making_a_source_does_no_io(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEALPIPE_KEY_CMD", f"touch {tmp_path}/asked")
     source = PublishedConfigSource(Orders, source=Source.from_env(url="file:/nowhere", env="dev", trust="x"))

@@ -16,6 +16,7 @@ from sealpipe.client.source import Source
 from sealpipe.client.start import Started, start
 from sealpipe.errors import ConfigError, ConfigRefused
 from sealpipe.paths import show_path, to_pointer
+from sealpipe.settings.base import PublishedSettings
 from sealpipe.settings.check import check_class, model_tag
 from sealpipe.settings.fit import Path
 from sealpipe.settings.origin import where_from
@@ -105,8 +106,7 @@ def _load(cls: type[S], source: Source, build: Callable[[dict[str, Any]], Any]) 
     check_class(cls)
     source.checked()
     prefix = prefix_of(cls, source.service)
-    # A class without our base may have its own idea of prefixes; its hook gets what it asked for.
-    given = {"_env_prefix": prefix} if "config_path" in cls.model_config or _is_published(cls) else {}
+    given = {"_env_prefix": prefix} if issubclass(cls, PublishedSettings) else {}
     last: list[Candidate] = []
 
     def accept(snapshot: Snapshot) -> Any:
@@ -117,12 +117,6 @@ def _load(cls: type[S], source: Source, build: Callable[[dict[str, Any]], Any]) 
 
     started = start(source, model_tag(cls), accept)
     return Loaded(started.value, started.snapshot, _report(started, last[0], prefix))
-
-
-def _is_published(cls: type[BaseSettings]) -> bool:
-    from sealpipe.settings.base import PublishedSettings
-
-    return issubclass(cls, PublishedSettings)
 
 
 def _accept(candidate: Candidate, build: Callable[[], T], prefix: str) -> T:

@@ -18,6 +18,7 @@ from sealpipe.client.source import Source, shown_url, variable_prefix
 from sealpipe.client.variables import variables_of
 from sealpipe.errors import ConfigError, ConfigRefused, SecretUnreadable
 from sealpipe.paths import lookup, parse_path, settle, show_path
+from sealpipe.settings.base import PublishedSettings
 from sealpipe.settings.fit import Fitted, Misfit, Override, Path, fit
 from sealpipe.settings.origin import Above, where_from
 from sealpipe.settings.shape import Record, members_of
@@ -124,10 +125,10 @@ def base_of(cls: type[BaseSettings]) -> Path:
 
 
 def prefix_of(cls: type[BaseSettings], service: str) -> str:
-    """What the class's variables begin with: its own `env_prefix` where it has one, else `CHECKOUT__`."""
+    """What the class's variables begin with: its own `env_prefix`, else `CHECKOUT__` for our classes."""
     own = cls.model_config.get("env_prefix")
-    if own:
-        return str(own)
+    if own or not issubclass(cls, PublishedSettings):
+        return str(own or "")
     below = "".join(f"{str(step).upper().replace('-', '_')}__" for step in base_of(cls))
     return variable_prefix(service) + below
 
