@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -267,10 +268,12 @@ def _published(workspace: Workspace, ours: View, path: Path, pins: tuple[Pin, ..
 
 
 def _variable(unit: Unit, path: Path) -> str:
-    if not all(isinstance(segment, str) for segment in path):
+    names = [
+        segment for segment in path if isinstance(segment, str) and re.fullmatch(r"[A-Za-z0-9_]+", segment)
+    ]
+    if len(names) != len(path) or any("__" in name for name in names):
         return ""
-    prefix = unit.service.upper().replace("-", "_")
-    return "__".join([prefix, *(str(segment).upper() for segment in path)])
+    return "__".join([unit.service.upper().replace("-", "_"), *(name.upper() for name in names)])
 
 
 # ---- the schema
