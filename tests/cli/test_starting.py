@@ -77,8 +77,9 @@ class TestInit:
         )
         assert not ours.exists()
         sops.rename(tmp_path / "mine.txt")
-        Terminal(tmp_path)("init", "third", "--key", "mine.txt")
+        done = Terminal(tmp_path)("init", "third", "--key", "mine.txt")
         assert not ours.exists()
+        assert f"           export SEALPIPE_KEY_FILE={tmp_path}/mine.txt\n" in done.err
 
     def test_existing_files_of_git_are_added_to(self, tmp_path: Path) -> None:
         terminal = Terminal(tmp_path)

@@ -51,7 +51,7 @@ def command(opts: Common, *, folder: str, key: str | None, name: str | None, git
     apply(str(root), made.edits)
     _install(made)
     _pin(made)
-    output.note(opts, _said(folder, root, found, made, github=github))
+    output.note(opts, _said(folder, root, found, made, github=github, elsewhere=_elsewhere(key)))
 
 
 def _key(explicit: str | None, *, dry_run: bool) -> tuple[Identity, str]:
@@ -67,6 +67,20 @@ def _key(explicit: str | None, *, dry_run: bool) -> tuple[Identity, str]:
         return identity, f"would make your key {key_file(os.environ)}"
     place = write_key(os.environ, text, identity.read.recipient)
     return identity, f"made your key {place} (only you can read it; keep a copy in a safe place)"
+
+
+def _elsewhere(key: str | None) -> str:
+    """What later commands need to find a key that was named with --key; "" when they find it anyway."""
+    import shlex
+
+    from sealpipe.keysource import locate
+
+    if key is None:
+        return ""
+    named, found = locate(os.environ, explicit=key), locate(os.environ)
+    if named and found and found.identities[0].read.recipient == named.identities[0].read.recipient:
+        return ""
+    return f"export SEALPIPE_KEY_FILE={shlex.quote(str(Path(key).expanduser().resolve()))}"
 
 
 def _person(root: Path) -> str:
@@ -102,7 +116,7 @@ def _pin(made: Start) -> None:
     store_pin(os.environ, made.trust)
 
 
-def _said(folder: str, root: Path, key: str, made: Start, *, github: bool) -> list[str]:
+def _said(folder: str, root: Path, key: str, made: Start, *, github: bool, elsewhere: str) -> list[str]:
     written = {edit.file for edit in made.edits if edit.before != edit.after}
     git_files = [file for file in (".gitattributes", ".gitignore") if file in written]
     second = " ".join(git_files)
@@ -125,6 +139,7 @@ def _said(folder: str, root: Path, key: str, made: Start, *, github: bool) -> li
     go = "" if root == Path.cwd() else f"cd {folder}"
     steps = [
         *([go] if go else []),
+        *([elsewhere] if elsewhere else []),
         "sealpipe add service checkout --in dev",
         "sealpipe set dev/checkout db.password --secret",
         "sealpipe publish dev",
