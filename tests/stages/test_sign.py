@@ -139,3 +139,14 @@ def test_batches_sort_by_time() -> None:
     early, late = batch_id(NOW, bytes(10)), batch_id(NOW + 1, bytes(10))
     assert early < late
     assert len(early) == 26
+
+
+def test_what_does_not_fit_into_a_release_is_refused_without_showing_it() -> None:
+    for more in ({"content": {"hold": {"by": "x" * 200, "reason": "", "rejected": []}}}, {"batch": "a b"}):
+        with pytest.raises(RefusedError) as caught:
+            one(**more)  # type: ignore[arg-type]
+        assert caught.value.word == "unfit-release"
+    with pytest.raises(RefusedError) as caught:
+        one({"x": "canary" * 800_000})
+    assert "larger than 4 MiB" in str(caught.value)
+    assert "canary" not in str(caught.value)

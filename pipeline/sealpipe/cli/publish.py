@@ -26,6 +26,7 @@ _EXAMPLES = (
 )
 REFUSED = ("conflict", "fenced", "overtaken")
 FAILED = ("failed", "unknown")
+REASON_LIMIT = 500
 
 
 @options.command("publish", examples=_EXAMPLES)
@@ -67,8 +68,7 @@ def command(
 
     workspace = read_workspace(opts)
     names = _names(workspace, target, everything=everything)
-    if break_glass is not None and not break_glass.strip():
-        raise _usage("--break-glass needs a reason", 'sealpipe publish ENV --break-glass "why"')
+    check_reason(break_glass, 'sealpipe publish ENV --break-glass "why"')
     allowed = Allowed(
         removal=flags["allow_removal"],
         growth=flags["allow_growth"],
@@ -113,6 +113,14 @@ def _names(workspace: Workspace, target: Target | None, *, everything: bool) -> 
             f"sealpipe publish {names[0]}" if names else "sealpipe publish ENV",
         )
     return [target.environment] if target else list(published_environments(workspace))
+
+
+def check_reason(reason: str | None, hint: str) -> None:
+    """UsageError for a reason that says nothing, or more than a release holds."""
+    if reason is not None and not reason.strip():
+        raise _usage("--break-glass needs a reason", hint)
+    if reason is not None and len(reason) > REASON_LIMIT:
+        raise _usage(f"a reason has at most {REASON_LIMIT} characters", hint)
 
 
 def _usage(what: str, hint: str) -> Exception:

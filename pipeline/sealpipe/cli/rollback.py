@@ -50,6 +50,7 @@ def command(
     Until git no longer has the values that were rolled back, `publish` leaves the service alone; changing
     them, or `sealpipe adopt`, ends that. The old content must fit today's schema.
     """
+    from sealpipe.cli.publish import check_reason
     from sealpipe.cli.workspaces import read_workspace, recipients, trusted_pins
     from sealpipe.errors import UsageError
     from sealpipe.flows.rolling import Wish, prepare_rollback, undo
@@ -57,10 +58,8 @@ def command(
 
     if to and batch:
         raise UsageError("usage", "--to and --batch exclude each other")
-    if break_glass is not None and not break_glass.strip():
-        raise UsageError(
-            "usage", "--break-glass needs a reason", hint=[f'sealpipe rollback {target} --break-glass "why"']
-        )
+    for text in (break_glass, reason or None):
+        check_reason(text, f'sealpipe rollback {target} --break-glass "why"')
     started = time.monotonic()
     workspace = read_workspace(opts)
     pins = trusted_pins(opts, workspace)

@@ -88,19 +88,28 @@ def _signed(content: Content, head: Head | Broken | None, how: Signing) -> Signe
         break_glass=how.break_glass,
         retired=content.retired,
     )
-    body = payload_bytes(payload)
-    raw = encode_release(
-        how.trust.project,
-        how.chain,
-        how.trust.body,
-        named_pairs(how.trust.keys, how.trust.signatures),
-        body,
-        ((how.key.public, signature("RELEASE", body, how.key)),),
-        content.data,
-        content.approvals,
-    )
+    raw = _bytes(payload, content, how)
     release = check_release(raw, pins=how.pins, unit=content.unit, project=how.trust.project)
     return SignedRelease(release, base, head.version if head else "", repairs=isinstance(head, Broken))
+
+
+def _bytes(payload: Payload, content: Content, how: Signing) -> bytes:
+    problem = ""
+    try:
+        body = payload_bytes(payload)
+        return encode_release(
+            how.trust.project,
+            how.chain,
+            how.trust.body,
+            named_pairs(how.trust.keys, how.trust.signatures),
+            body,
+            ((how.key.public, signature("RELEASE", body, how.key)),),
+            content.data,
+            content.approvals,
+        )
+    except ValueError as error:
+        problem = str(error)
+    raise RefusedError("unfit-release", f"{content.unit} does not fit into a release: {problem}")
 
 
 def next_order(unit: Unit, base: Order | None, trust: int, now_ms: int) -> Order:
