@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
     from sealpipe.client.source import Source
     from sealpipe.settings.base import PublishedConfigDict, PublishedSettings
-    from sealpipe.settings.load import load
+    from sealpipe.settings.load import load, load_or_exit
     from sealpipe.settings.source import PublishedConfigSource
-
-__version__ = VERSION
 
 __version__ = VERSION
 __all__ = [
@@ -28,6 +26,7 @@ __all__ = [
     "Source",
     "__version__",
     "load",
+    "load_or_exit",
 ]
 
 _HOMES = {
@@ -36,6 +35,7 @@ _HOMES = {
     "PublishedSettings": "sealpipe.settings.base",
     "Source": "sealpipe.client.source",
     "load": "sealpipe.settings.load",
+    "load_or_exit": "sealpipe.settings.load",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -68,6 +69,20 @@ def load(cls: type[S], /, *, source: Source | None = None, init: Mapping[str, An
     loaded = load_reported(cls, source=source, init=init)
     _log_report(loaded.report)
     return loaded.settings
+
+
+def load_or_exit(
+    cls: type[S], /, *, source: Source | None = None, init: Mapping[str, Any] | None = None
+) -> S:
+    """As `load`, for a program's first lines: instead of a ConfigError the process ends with its exit code
+    and its text on stderr, without a traceback (78: fix and deploy again, 75: start again later)."""
+    failed: ConfigError | None = None
+    try:
+        return load(cls, source=source, init=init)
+    except ConfigError as error:
+        failed = error
+    sys.stderr.write(f"error[{failed.word}]: {failed}\n")
+    raise SystemExit(failed.exit_code)
 
 
 def load_reported(
