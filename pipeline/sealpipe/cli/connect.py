@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,11 @@ def command(opts: Common, *, target: Target, kind: str, key_to: str | None) -> N
     if not key_to and not opts.dry_run:
         keep_out_of_git(default.parent)
     went = "" if opts.dry_run else hand_over(made.secret, key_to or str(default))
-    key_file = str(Path(went).expanduser().absolute()) if went and Path(went).expanduser().is_file() else ""
+    key_file = (
+        os.path.normpath(Path(went).expanduser().absolute())
+        if went and Path(went).expanduser().is_file()
+        else ""
+    )
     workspaces.write(opts, workspace.root, edits)
     variables = _variables(workspace, made)
     if opts.format == "json":
@@ -93,7 +98,7 @@ def _url(workspace: Workspace, environment: str) -> str:
     url = workspace.project.environments[environment].publish_to or ""
     scheme, _, path = url.partition(":")
     if scheme == "file" and not path.startswith("/"):
-        return f"file:{Path(workspace.root, path)}"
+        return f"file:{os.path.normpath(Path(workspace.root, path))}"
     return url
 
 

@@ -100,7 +100,7 @@ def trust_changes(old: Trust | None, new: Trust) -> list[str]:
             if one != other:
                 lines.append(f"{environment:<15} {field}: {_role(one)}  →  {_role(other)}")
         if (was.protected, was.branch) != (now.protected, now.branch):
-            before, after = (f"{e.protected} ({e.branch})" for e in (was, now))
+            before, after = (f"{'yes' if e.protected else 'no'} ({e.branch})" for e in (was, now))
             lines.append(f"{environment:<15} protected: {before}  →  {after}")
     return lines
 
