@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from sealpipe.crypto.keys import Identity, generate_identity
-from sealpipe.editing.keyring_edit import keyring_files, new_keyring, signed_keyring
-from sealpipe.editing.root_change import edit_role
-from sealpipe.editing.trust_edit import change_trust, new_trust, trust_files
 from sealpipe.editing.writing import apply
 from sealpipe.keyrings import keyring_data
+from sealpipe.membership.keyring_edit import keyring_files, new_keyring, signed_keyring
+from sealpipe.membership.root_change import edit_role
+from sealpipe.membership.trust_edit import change_trust, new_trust, trust_files
 from sealpipe.roots import pin_text
 from sealpipe.stages.load import load
 from sealpipe.trees import WorkTree

@@ -10,11 +10,11 @@ from sealpipe.crypto.keys import SigningKey, format_public
 from sealpipe.crypto.signing import sign as signature
 from sealpipe.errors import OutcomeUnknownError
 from sealpipe.model import Batch, Broken, Drafted, Head
+from sealpipe.publishing.heads import Reader, digests, heads
+from sealpipe.publishing.publish import StateCheck, publish
+from sealpipe.publishing.sign import Content, Signing, of_drafted, sign
 from sealpipe.released import Draft, Release, SealedAt, Unit
 from sealpipe.stages.draft import drafted
-from sealpipe.stages.heads import Reader, digests, heads
-from sealpipe.stages.publish import StateCheck, publish
-from sealpipe.stages.sign import Content, Signing, of_drafted, sign
 from sealpipe.stores.base import Entry, Op, Store
 from sealpipe.trust import Trust, chain_for, parse_pins, parse_trust, pin_text, root_of
 

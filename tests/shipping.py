@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,9 +14,9 @@ import pytest
 from sealpipe.cli.main import main
 from sealpipe.crypto import bech32
 from sealpipe.crypto.keys import IDENTITY_PREFIX, SIGNING_PREFIX, format_public
-from sealpipe.editing.signed_files import add_signatures
-from sealpipe.editing.trust_edit import new_trust, trust_files
 from sealpipe.editing.writing import apply
+from sealpipe.membership.signed_files import add_signatures
+from sealpipe.membership.trust_edit import new_trust, trust_files
 from sealpipe.trust import parse_trust
 from team import ANNA, BEN, CI, PROJECT, Team, git
 
@@ -75,7 +76,8 @@ class Shop(Team):
         self, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         super().__init__(root, environments=("dev", "production"))
-        self._patch, self._capsys = monkeypatch, capsys
+        self.patch, self._capsys = monkeypatch, capsys
+        self.screen = False  # whether stdout is a terminal to the command
         self._trust_data: dict[str, Any] = {}
         self.write("sealpipe.yaml", PROJECT_TEXT)
         for name in ("mailer", "_payments"):
@@ -158,16 +160,18 @@ class Shop(Team):
     def become(self, name: str) -> None:
         """Whose keys the next commands find; "" for nobody."""
         for variable in ("SEALPIPE_KEY", "SEALPIPE_SIGNING_KEY"):
-            self._patch.delenv(variable, raising=False)
+            self.patch.delenv(variable, raising=False)
         if name == "ci":
-            self._patch.setenv("SEALPIPE_SIGNING_KEY", bech32.encode(SIGNING_PREFIX, SECRETS[name]).upper())
+            self.patch.setenv("SEALPIPE_SIGNING_KEY", bech32.encode(SIGNING_PREFIX, SECRETS[name]).upper())
         elif name:
-            self._patch.setenv("SEALPIPE_KEY", bech32.encode(IDENTITY_PREFIX, SECRETS[name]).upper())
+            self.patch.setenv("SEALPIPE_KEY", bech32.encode(IDENTITY_PREFIX, SECRETS[name]).upper())
 
     def run(self, *words: str, by: str | None = None) -> Done:
         if by is not None:
             self.become(by)
         self._capsys.readouterr()
+        if self.screen:
+            self.patch.setattr(sys.stdout, "isatty", lambda: True)
         code = main(list(words))
         out, err = self._capsys.readouterr()
         return Done(code, out, err)

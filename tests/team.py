@@ -12,18 +12,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sealpipe.checks.trusted import trusted_findings
 from sealpipe.crypto.keys import Identity, SigningKey
 from sealpipe.crypto.sealing import Sealer
 from sealpipe.documents.read import read_yaml
-from sealpipe.editing.keyring_edit import KeyringEdit, keyring_files, new_keyring, signed_keyring
-from sealpipe.editing.trust_edit import TrustEdit, new_trust, trust_files
 from sealpipe.editing.writing import apply
 from sealpipe.keyrings import Keyring, keyring_data
+from sealpipe.membership.keyring_edit import KeyringEdit, keyring_files, new_keyring, signed_keyring
+from sealpipe.membership.trust_edit import TrustEdit, new_trust, trust_files
 from sealpipe.model import Workspace
 from sealpipe.paths import Path as SettingPath
 from sealpipe.pins import find_pins, store_pin
 from sealpipe.stages.load import load
-from sealpipe.stages.trusted import trusted_findings
 from sealpipe.tokens import place
 from sealpipe.trees import WorkTree
 from sealpipe.trust import TRUST_FILE, Pin, parse_pins, parse_trust, pin_text, root_of

@@ -251,9 +251,11 @@ def test_hooks_folder(repo: Path, tmp_path: Path) -> None:
     assert ours.hooks_folder(repo) == str((tmp_path / "shared").resolve())
 
 
-def test_prefix_and_user_name(repo: Path) -> None:
+def test_prefix_and_user_name(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ours.prefix(repo) == ""
     assert ours.prefix(repo / "conf") == "conf/"
+    assert ours.user_name(repo) == "Anna Example"  # GIT_AUTHOR_NAME
+    monkeypatch.delenv("GIT_AUTHOR_NAME")
     assert ours.user_name(repo) == ""
     git(repo, "config", "user.name", "Ben")
     assert ours.user_name(repo) == "Ben"

@@ -12,10 +12,10 @@ from sealpipe.canonical import to_base64url
 from sealpipe.crypto.keys import Identity, PrivateKey, SigningKey, format_public, format_recipient
 from sealpipe.crypto.sealing import unbox
 from sealpipe.crypto.signing import sign, verify
-from sealpipe.editing.keyring_edit import new_keyring, sign_keyring
-from sealpipe.editing.trust_edit import new_trust
 from sealpipe.errors import TrustError
 from sealpipe.keyrings import Keyring, check_keyring, keyring_data, parse_keyring, stanzas_for
+from sealpipe.membership.keyring_edit import new_keyring, sign_keyring
+from sealpipe.membership.trust_edit import new_trust
 from sealpipe.released import Unit
 from sealpipe.trust import Trust, parse_trust
 

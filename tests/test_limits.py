@@ -14,7 +14,6 @@ PRODUCT = ROOT / "pipeline" / "sealpipe"
 FILE_LINES = 400
 FUNCTION_LINES = 60
 ROOM_LINES = 2_000
-ROOM_LINES_OF = {"cli": 3_000}
 
 # Each type of the line has one maker; its docstring names it. Here: the files that may construct it.
 MAKERS = {
@@ -23,10 +22,10 @@ MAKERS = {
     "Validation": {"stages/validate.py"},
     "LayeredConfig": {"stages/layer.py"},
     "Workspace": {"stages/load.py"},
-    "SignedRelease": {"stages/sign.py"},
-    "Batch": {"stages/sign.py"},
+    "SignedRelease": {"publishing/sign.py"},
+    "Batch": {"publishing/sign.py"},
     "Publication": {"flows/ship.py", "flows/rolling.py"},
-    "Verification": {"stages/verify.py"},
+    "Verification": {"publishing/verify.py"},
     "Plan": {"stages/plan.py"},
 }
 
@@ -77,9 +76,10 @@ def test_files_and_functions_are_short(file: Path) -> None:
 def test_rooms_stay_small() -> None:
     lines: dict[str, int] = defaultdict(int)
     for file in product_files():
-        room = name_of(file).split("/")[0]
+        name = name_of(file)
+        room = name.rpartition("/")[0] or name  # a folder; at top level each file is its own
         lines[room] += file.read_text(encoding="utf-8").count("\n")
-    too_big = {room: n for room, n in lines.items() if n > ROOM_LINES_OF.get(room, ROOM_LINES)}
+    too_big = {room: n for room, n in lines.items() if n > ROOM_LINES}
     assert not too_big
 
 

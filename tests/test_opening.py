@@ -8,9 +8,9 @@ import pytest
 
 from sealpipe.crypto.keys import Identity, PrivateKey
 from sealpipe.crypto.sealing import Sealer, box
-from sealpipe.editing.keyring_edit import new_keyring
 from sealpipe.errors import TrustError
 from sealpipe.keyrings import Keyring
+from sealpipe.membership.keyring_edit import new_keyring
 from sealpipe.model import Document, DocumentId
 from sealpipe.opening import document_keys, open_token, people_key, reader_of, sealed_in
 from sealpipe.paths import Member

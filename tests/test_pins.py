@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sealpipe.crypto.keys import Identity
-from sealpipe.editing.trust_edit import new_trust
 from sealpipe.errors import TrustError
+from sealpipe.membership.trust_edit import new_trust
 from sealpipe.pins import find_pins, need_pins, note_version, pins_file, store_pin
 from sealpipe.trust import parse_trust, pin_text, root_digest, root_of
 

@@ -11,8 +11,8 @@ import pytest
 from sealpipe.canonical import canonical, to_base64url
 from sealpipe.crypto.keys import Identity, SigningKey, format_public
 from sealpipe.crypto.signing import sign, verify
-from sealpipe.editing.trust_edit import new_trust, sign_trust
 from sealpipe.errors import TrustError
+from sealpipe.membership.trust_edit import new_trust, sign_trust
 from sealpipe.roots import signers
 from sealpipe.trust import (
     Link,

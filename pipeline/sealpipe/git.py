@@ -320,8 +320,9 @@ def prefix(folder: str | os.PathLike[str]) -> str:
 
 
 def user_name(folder: str | os.PathLike[str]) -> str:
-    """The name git would write into a commit, or ""."""
-    return _text(["config", "--get", "user.name"], folder) or ""
+    """The name that git was told to write into commits, or "": never one that git guesses."""
+    told = os.environ.get("GIT_AUTHOR_NAME", "").strip()
+    return told or _text(["config", "author.name"], folder) or _text(["config", "user.name"], folder) or ""
 
 
 @functools.cache

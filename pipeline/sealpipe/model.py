@@ -122,7 +122,7 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """Made by `stages.draft` from a ValidatedConfig, and by `stages.rollback` once today's schema passed."""
+    """Made by `stages.draft` from a ValidatedConfig, by `publishing.rollback` once today's schema passed."""
 
     unit: Unit
     draft: Draft
@@ -135,7 +135,7 @@ class Drafted:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Made by `stages.heads`: a unit's current release, verified, and the store's version of its key."""
+    """Made by `publishing.heads`: a unit's current release, verified, and the store's version of its key."""
 
     release: Release
     version: str
@@ -143,7 +143,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Made by `stages.heads`: a head that no reader would accept. `newest` is the newest good archive."""
+    """Made by `publishing.heads`: a head that no reader would accept. `newest` is the newest good archive."""
 
     unit: Unit
     version: str
@@ -240,7 +240,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class SignedRelease:
-    """Made by `stages.sign`: bytes ready to be stored, and the head they replace."""
+    """Made by `publishing.sign`: bytes ready to be stored, and the head they replace."""
 
     release: Release  # checked as a reader would
     base: Release | None
@@ -254,7 +254,7 @@ class SignedRelease:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Made by `stages.sign`."""
+    """Made by `publishing.sign`."""
 
     id: str
     environment: str
@@ -285,7 +285,7 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Made by `stages.verify`."""
+    """Made by `publishing.verify`."""
 
     environment: str
     units: Mapping[Unit, str]  # "ok" or a word

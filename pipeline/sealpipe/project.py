@@ -113,7 +113,12 @@ def parse_project(data: Mapping[str, Any], where: WhereOf) -> Project:
     reader = _Reader(where)
     reader.known(data, (), _TOP)
     if data.get("format") != FORMAT or isinstance(data.get("format"), bool):
-        reader.add("bad-format", ("format",), f"`format` must be {FORMAT}", hint=f"format: {FORMAT}")
+        given = data.get("format")
+        if isinstance(given, int) and given > FORMAT:
+            what = f"`format` is {given}: a newer sealpipe wrote this; yours knows {FORMAT}"
+            reader.add("bad-format", ("format",), what, hint="pip install --upgrade sealpipe")
+        else:
+            reader.add("bad-format", ("format",), f"`format` must be {FORMAT}", hint=f"format: {FORMAT}")
     project = data.get("project")
     if not isinstance(project, str) or not re.fullmatch(r"[0-9a-f]{32}", project):
         hint = "`sealpipe init` makes one; put it in quotes when it has digits only"

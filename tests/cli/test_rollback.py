@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sealpipe.editing.keyring_edit import keyring_files
 from sealpipe.editing.writing import apply
+from sealpipe.membership.keyring_edit import keyring_files
 from sealpipe.model import Head
+from sealpipe.publishing.heads import Reader, heads
 from sealpipe.released import Release, Unit
-from sealpipe.stages.heads import Reader, heads
 from sealpipe.stores.file import FileStore
 from shipping import Shop
 from team import PROJECT, git
@@ -214,8 +214,8 @@ def test_when_only_secrets_differ_nothing_goes_back_unasked(shop: Shop) -> None:
 def test_an_old_secret_whose_key_is_gone_is_refused_by_name(shop: Shop) -> None:
     publish_pools(shop, 20, 40)
     keyring = shop.load().keyrings["dev"]
-    from sealpipe.editing.keyring_edit import new_keyring, signed_keyring
     from sealpipe.keyrings import keyring_data
+    from sealpipe.membership.keyring_edit import new_keyring, signed_keyring
     from team import ANNA
 
     fresh = new_keyring(PROJECT, "dev", ["checkout"], {"anna": ANNA.read.recipient}, since="2026-05-04")

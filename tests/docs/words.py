@@ -28,6 +28,7 @@ _ERRORS = [
     if issubclass(found, errors.SealpipeError) and found is not errors.InputError
 ]
 MAKERS = {*_ERRORS, "Finding", "Explained", "Misfit", "Guard"}
+_WRITTEN = re.compile(r"\berror\[([a-z]+(?:-[a-z]+)*)\]: ")  # where an error is printed without being one
 # Words that stand in a table, not in a call: module, and how to read them.
 TABLES: dict[tuple[str, str], Any] = {
     ("documents.read", "_SCALARS"): list,
@@ -71,6 +72,8 @@ def words() -> tuple[set[str], list[str]]:
                 found |= _words(given, above, source, source.files[id(call)], frozenset())
     for (module, name), read in TABLES.items():
         found |= set(read(getattr(importlib.import_module(f"sealpipe.{module}"), name)))
+    for file in ROOT.rglob("*.py"):
+        found |= set(_WRITTEN.findall(file.read_text(encoding="utf-8")))
     return {word for word in found if WORD.fullmatch(word)}, source.unknown
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sealpipe.editing.given import Given, infer_schema, looks_like_a_secret, read_given
-from sealpipe.editing.slots import Slot, find_slot
 from sealpipe.errors import SealpipeError, UsageError
+from sealpipe.membership.slots import Slot, find_slot
 from sealpipe.model import DocumentId
 from sealpipe.paths import Member
 from sealpipe.stages.load import load

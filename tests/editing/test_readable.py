@@ -17,8 +17,8 @@ from sealpipe.documents.write import dump_yaml
 from sealpipe.editing.given import Given
 from sealpipe.editing.readable import edited, readable
 from sealpipe.editing.sealing import seal_at
-from sealpipe.editing.slots import find_document, schema_of
 from sealpipe.keysource import need_identity
+from sealpipe.membership.slots import find_document, schema_of
 from sealpipe.model import Document, DocumentId, Workspace
 from sealpipe.opening import DocumentKeys, document_keys
 from sealpipe.stages.load import load

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from publishing import READER, A, Around, content, look, make_batch, past, release
 from sealpipe.model import Head
-from sealpipe.stages.heads import archives, chain
-from sealpipe.stages.publish import publish
+from sealpipe.publishing.heads import archives, chain
+from sealpipe.publishing.publish import publish
 from sealpipe.stores.base import Op
 from sealpipe.stores.file import FileStore
 

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.walkthrough.people import SERVICE, Person, person
 
 FIRST = "correct-horse-battery"

@@ -15,7 +15,7 @@ from sealpipe.cli.options import Common
 from sealpipe.errors import RefusedError, SealpipeError, UsageError
 
 if TYPE_CHECKING:
-    from sealpipe.editing.trust_edit import TrustEdit
+    from sealpipe.membership.trust_edit import TrustEdit
 
 
 def keep_recovery(opts: Common, edit: TrustEdit | None, file: str | None) -> None:

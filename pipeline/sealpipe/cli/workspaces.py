@@ -30,12 +30,14 @@ def read_workspace(opts: Common, *, at: str = "") -> Workspace:
 
 def trusted_pins(opts: Common, workspace: Workspace) -> tuple[Pin, ...]:
     """The pins, and proof that trust.yaml and the keyrings are the ones to act on. Raises TrustError."""
+    from sealpipe.checks.trusted import require_trusted, settled_version
     from sealpipe.pins import need_pins, note_version, store_pin
-    from sealpipe.stages.trusted import require_trusted, settled_version
 
     if workspace.trust is None:
         require_trusted(workspace, pins=())
-        raise TrustError("no-trust", "there is no trust/trust.yaml", hint=["sealpipe init"])
+        raise TrustError(
+            "no-trust", "there is no trust/trust.yaml", hint=["git checkout HEAD -- trust/trust.yaml"]
+        )
     pins = need_pins(
         os.environ,
         workspace.trust,
@@ -111,9 +113,9 @@ def with_document_key(
     """
     from dataclasses import replace
 
-    from sealpipe.editing.keyring_edit import ensure_document_key, keyring_files
     from sealpipe.errors import RefusedError
     from sealpipe.keysource import find_signing_keys
+    from sealpipe.membership.keyring_edit import ensure_document_key, keyring_files
 
     edits: dict[str, FileEdit] = {}
     for environment, name in documents:

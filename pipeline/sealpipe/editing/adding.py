@@ -11,21 +11,22 @@ from sealpipe.crypto.sealing import Sealer
 from sealpipe.documents.edit import set_value
 from sealpipe.documents.write import dump_yaml
 from sealpipe.editing.given import Given, infer_schema, looks_like_a_secret
-from sealpipe.editing.keyring_edit import (
+from sealpipe.editing.sealing import place_of
+from sealpipe.editing.writing import FileEdit, text_edit
+from sealpipe.errors import RefusedError, TrustError, UsageError, Where
+from sealpipe.keyrings import Keyring
+from sealpipe.membership.keyring_edit import (
     ensure_document_key,
     finish_keyring,
     keyring_files,
     need_admin,
     new_keyring,
 )
-from sealpipe.editing.sealing import place_of
-from sealpipe.editing.trust_edit import TrustEdit, add_environment, need_trust, trust_files
-from sealpipe.editing.writing import FileEdit, text_edit
-from sealpipe.errors import RefusedError, TrustError, UsageError, Where
-from sealpipe.keyrings import Keyring
+from sealpipe.membership.trust_edit import TrustEdit, add_environment, need_trust, trust_files
 from sealpipe.model import DocumentId, Workspace
 from sealpipe.paths import Path, show_path
 from sealpipe.project import NAME_HINT, SHARED, is_name
+from sealpipe.stores.registry import open_store
 from sealpipe.trees import PROJECT_FILE, WorkTree
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -307,6 +308,7 @@ def add_environment_edits(
     edits = [text_edit(PROJECT_FILE, text, after), FileEdit(f"environments/{name}/.gitkeep", None, b"")]
     if publish_to is None:
         return AddedEnvironment(tuple(edits), None, ())
+    open_store(publish_to, base=workspace.root)[0].close()  # an address that nothing here knows is a slip
     change = None
     trust = need_trust(workspace)
     if name not in trust.environments:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sealpipe.documents.read import read_yaml
-from sealpipe.editing.slots import Slot
 from sealpipe.errors import InputError, UsageError
+from sealpipe.membership.slots import Slot
 from sealpipe.schemas.compile import plain_check
 from sealpipe.schemas.engine import Problem
 from sealpipe.tokens import TYPES
@@ -42,12 +42,17 @@ def read_given(slot: Slot, data: bytes, *, kind: str | None, secret: bool) -> Gi
     kinds = _kinds(slot, data, kind, secret)
     found = [given for name in kinds if (given := _as(name, data)) is not None]
     if not found:
-        raise UsageError(
-            "wrong-type", f"{slot.shown} takes {' or '.join(kinds)}, and this is none (not shown)"
-        )
+        raise UsageError("wrong-type", _none_of(slot, data, kinds))
     if not slot.known:
         return found[0]
     return next((given for given in found if not problems(slot, given)), found[0])
+
+
+def _none_of(slot: Slot, data: bytes, kinds: Sequence[str]) -> str:
+    if "str" in kinds:
+        reason = "holds a NUL character" if b"\0" in data else "is no UTF-8"
+        return f"{slot.shown} takes text, and what was given {reason}"
+    return f"{slot.shown} takes {' or '.join(kinds)}, and this is none (not shown)"
 
 
 def _kinds(slot: Slot, data: bytes, kind: str | None, secret: bool) -> Sequence[str]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from sealpipe.crypto.sealing import Sealer
+from sealpipe.crypto.sealing import Sealer, type_of
 from sealpipe.documents.edit import move, replace_values
 from sealpipe.documents.read import read_yaml
-from sealpipe.editing.given import Given, infer_schema
+from sealpipe.editing.given import Given, infer_schema, problems
 from sealpipe.editing.sealing import line_of, merge_keys_of, place_of, present_at, seal_at, sealed_paths
-from sealpipe.editing.slots import Slot, typed_path
+from sealpipe.editing.values import explain_value
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, RefusedError, UsageError
+from sealpipe.membership.slots import Slot, typed_path
 from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import Path, lookup, settle, show_path, typed
 from sealpipe.schemas.compile import known_at, secret_at
@@ -53,6 +55,14 @@ def move_value(slot: Slot, new_text: str, keys: DocumentKeys, sealer: Sealer) ->
             hint=[f"sealpipe explain {document.id} {slot.typed}"],
         )
     new = typed_path(schema, document.values, new_text)
+    if new == slot.path:
+        raise UsageError("already-set", f"{slot.shown} is there already; nothing was moved")
+    if settle(document.values, new) is not None:
+        raise UsageError(
+            "already-set",
+            f"{document.file} sets {show_path(new)} already; nothing was moved",
+            hint=[f"sealpipe unset {document.id} {shlex.quote(show_path(new))}"],
+        )
     secrets = _opened(slot, keys)
     schema_edit = _schema_edit(slot, new, [below for below, _ in secrets])
     text = move(document.text, slot.path, new, file=document.file)
@@ -67,6 +77,7 @@ def move_value(slot: Slot, new_text: str, keys: DocumentKeys, sealer: Sealer) ->
         text = replace_values(text, tokens, file=document.file)
     if schema_edit is None:
         _refuse_plaintext(slot, values, new)
+        _check_plain(slot, new, [below for below, _ in secrets])
     edits = [*([schema_edit] if schema_edit else []), text_edit(document.file, document.text, text)]
     return Moved(
         edits=tuple(edits),
@@ -88,6 +99,18 @@ def _refuse_plaintext(slot: Slot, values: dict[str, Any], new: Path) -> None:
             f"{show_path(new)} is a secret, and what would be moved there is plain (value not shown)",
             hint=[f"sealpipe set {slot.document.id} {shlex.quote(show_path(new))}"],
         )
+
+
+def _check_plain(slot: Slot, new: Path, secrets: Sequence[Path]) -> None:
+    """A plain value must fit the place it comes to; maps that hold secrets are `validate`'s."""
+    value = present_at(slot.document.values, slot.path)
+    if secrets or value is None:
+        return
+    there = replace(slot, path=new)
+    given = Given(value, str(type_of(value) or "object"))
+    found = problems(there, given)
+    if found:
+        raise InputError(explain_value(there, given, found))
 
 
 def _opened(slot: Slot, keys: DocumentKeys) -> list[tuple[Path, Given]]:

@@ -23,9 +23,9 @@ from sealpipe.editing.sealing import (
     seal_at,
     sealed_paths,
 )
-from sealpipe.editing.slots import schema_of, units_of
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, SealpipeError, TrustError
+from sealpipe.membership.slots import schema_of, units_of
 from sealpipe.model import Document, Workspace
 from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import Path, lookup, settle, show_path, typed

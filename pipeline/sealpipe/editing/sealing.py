@@ -16,9 +16,9 @@ from sealpipe.documents.edit import set_value
 from sealpipe.documents.origins import origins
 from sealpipe.documents.read import read_yaml
 from sealpipe.editing.given import Given
-from sealpipe.editing.slots import schema_of
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, RefusedError, TrustError, Where
+from sealpipe.membership.slots import schema_of
 from sealpipe.model import Document, DocumentId, Workspace
 from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import Concrete, Path, lookup, settle, show_path, to_pointer, typed
@@ -46,7 +46,7 @@ def public_key(workspace: Workspace, document: DocumentId, path: Path) -> bytes:
     """The key that values of a document are sealed to; `path` is for the message.
 
     RefusedError for an environment that holds no secrets; TrustError [no-document-key] where the keyring
-    has none. That the keyring is signed and current is checked by the caller (`stages.trusted`).
+    has none. That the keyring is signed and current is checked by the caller (`checks.trusted`).
     """
     if workspace.project.abstract(document.environment):
         concrete = [name for name in workspace.project.environments if not workspace.project.abstract(name)]

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from sealpipe import git
 from sealpipe.crypto.keys import Identity
-from sealpipe.editing.keyring_edit import keyring_header, new_keyring, signed_keyring
-from sealpipe.editing.signed_files import signed_edit
-from sealpipe.editing.trust_edit import TRUST_HEADER, new_trust
 from sealpipe.editing.writing import FileEdit
 from sealpipe.errors import RefusedError
 from sealpipe.keyrings import keyring_data, keyring_file
+from sealpipe.membership.keyring_edit import keyring_header, new_keyring, signed_keyring
+from sealpipe.membership.signed_files import signed_edit
+from sealpipe.membership.trust_edit import TRUST_HEADER, new_trust
 from sealpipe.project import SHARED, Project, is_name, parse_project
 from sealpipe.trees import PROJECT_FILE
 from sealpipe.trust import TRUST_FILE, Trust, parse_trust
@@ -155,6 +155,17 @@ def _ours(hooks: Path, folder: Path, top: Path) -> bool:
     common = Path(git.run(["rev-parse", "--git-common-dir"], cwd=folder).decode().strip())
     inside = [(folder / common).resolve(), top.resolve()]
     return any(hooks.resolve().is_relative_to(place) for place in inside)
+
+
+def login_name() -> str:
+    """What the system calls who is logged in; "" for root, which is a role here and nobody's name."""
+    import getpass
+
+    try:
+        found = getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+    return "" if found == "root" else found
 
 
 def person_name(given: str, user: str) -> str:

@@ -10,10 +10,12 @@ from sealpipe.crypto.sealing import Sealer
 from sealpipe.documents import edit
 from sealpipe.editing.given import Given, infer_schema, problems
 from sealpipe.editing.sealing import line_of, present_at, seal_at
-from sealpipe.editing.slots import Slot
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, UsageError
-from sealpipe.paths import Concrete, show_path
+from sealpipe.membership.slots import Slot, units_of
+from sealpipe.model import DocumentId
+from sealpipe.paths import Concrete, settle, show_path
+from sealpipe.project import layer_ids
 from sealpipe.schemas.engine import Problem
 from sealpipe.schemas.explain import explain
 from sealpipe.schemas.jsontext import add_property
@@ -40,6 +42,8 @@ def set_value(slot: Slot, given: Given, *, secret: bool, sealer: Sealer) -> Valu
     values are `validate`'s. Raises as `seal_at` does where the document has no key.
     """
     seal = slot.secret is not None or secret
+    if looks_sealed(given.value):
+        raise InputError([_sealed_already(slot, seal=seal)])
     found = problems(slot, given) if slot.known else []
     if found:
         raise InputError(explain_value(slot, given, found))
@@ -62,6 +66,17 @@ def set_value(slot: Slot, given: Given, *, secret: bool, sealer: Sealer) -> Valu
         old=None if seal or slot.holds_secret or looks_sealed(old) else old,
         new=None if seal or slot.holds_secret else value,
         schema="" if slot.known else slot.schema.origin(slot.path),
+    )
+
+
+def _sealed_already(slot: Slot, *, seal: bool) -> Finding:
+    """Sealed text is bound to its own place: given as a value it would be sealed twice, or stand in plain."""
+    return Finding(
+        "sealed-given" if seal else "sealed-not-secret",
+        f"this is sealed text (ENC[…]), no value for {slot.shown}",
+        path=slot.shown,
+        why=("a sealed value opens at its own place only; moving it is a command of its own",),
+        hint=(f"sealpipe mv {slot.document.id} OLD {slot.typed}",),
     )
 
 
@@ -95,6 +110,8 @@ def unset_value(slot: Slot, *, null: bool) -> ValueEdit:
     old = present_at(document.values, slot.path)
     shown = None if looks_sealed(old) or slot.holds_secret else old
     if null:
+        if not inherited(slot):
+            raise InputError([_deletes_nothing(slot)])
         text = edit.set_value(document.text, slot.path, None, file=document.file)
         edits = (text_edit(document.file, document.text, text),)
         return ValueEdit(edits, "deleted", document.file, _line(text, slot), slot.shown, shown)
@@ -104,13 +121,33 @@ def unset_value(slot: Slot, *, null: bool) -> ValueEdit:
             f"{document.file} does not set {slot.shown}",
             hint=[
                 f"sealpipe explain {document.id} {slot.typed}",
-                f"sealpipe unset {document.id} {slot.typed} --null",
+                *([f"sealpipe unset {document.id} {slot.typed} --null"] if inherited(slot) else []),
             ],
         )
     line = _line(document.text, slot)
     text = edit.unset(document.text, slot.path, file=document.file)
     edits = (text_edit(document.file, document.text, text),)
     return ValueEdit(edits, "removed", document.file, line, slot.shown, shown)
+
+
+def inherited(slot: Slot) -> bool:
+    """Whether a lower layer of any unit of this document sets the path: then a null deletes something."""
+    workspace, own = slot.workspace, tuple(slot.document.id)
+    for unit in units_of(workspace, slot.document.id):
+        layers = layer_ids(workspace.project, unit)
+        below = [workspace.documents.get(DocumentId(*layer)) for layer in layers[: layers.index(own)]]
+        if any(found is not None and settle(found.values, slot.path) is not None for found in below):
+            return True
+    return False
+
+
+def _deletes_nothing(slot: Slot) -> Finding:
+    return Finding(
+        "deletes-nothing",
+        f"a null would delete nothing: no lower layer of {slot.document.id} sets {slot.shown}",
+        path=slot.shown,
+        hint=(f"sealpipe explain {slot.document.id} {slot.typed}",),
+    )
 
 
 def _line(text: str, slot: Slot) -> int:

@@ -16,9 +16,9 @@ from sealpipe.flows.targets import primary, reader_of
 from sealpipe.model import Broken, Change, Document, DocumentId, Drafted, Workspace
 from sealpipe.paths import Path as SettingPath
 from sealpipe.paths import settle, show_path
+from sealpipe.publishing.heads import heads
 from sealpipe.released import Draft, Release, Unit
 from sealpipe.stages.changes import Leaf, changes, leaves
-from sealpipe.stages.heads import heads
 from sealpipe.stages.layer import documents_of
 from sealpipe.trust import Pin
 

@@ -14,7 +14,7 @@ from sealpipe.flows.drafts import need_published_environment
 from sealpipe.flows.planning import Request, plan_published
 from sealpipe.flows.ship import approval_digest, check_expected, need_trust
 from sealpipe.model import Plan, UnitPlan, Workspace
-from sealpipe.stages.approvals import approval_file, approve, role_of
+from sealpipe.publishing.approvals import approval_file, approve, role_of
 from sealpipe.trees import WorkTree
 from sealpipe.trust import TRUST_FILE, Pin
 

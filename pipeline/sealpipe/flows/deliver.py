@@ -8,11 +8,11 @@ from typing import NamedTuple
 from sealpipe.errors import Finding, RefusedError, SealpipeError, StoreError
 from sealpipe.flows.targets import Target, mirrors_of, opened
 from sealpipe.model import Batch, Broken, Head, Receipt, Workspace
+from sealpipe.publishing.collect import collect
+from sealpipe.publishing.heads import Reader, digests, head, heads, needs
+from sealpipe.publishing.mirror import mirror
+from sealpipe.publishing.publish import StateCheck, publish, release_of
 from sealpipe.released import Unit
-from sealpipe.stages.collect import collect
-from sealpipe.stages.heads import Reader, digests, head, heads, needs
-from sealpipe.stages.mirror import mirror
-from sealpipe.stages.publish import StateCheck, publish, release_of
 
 Say = Callable[[str], None]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from sealpipe.checks.locate import Locator, deciding
 from sealpipe.errors import InputError, UsageError
-from sealpipe.flows.reading import leaf_paths, need_unit
+from sealpipe.looking.reading import leaf_paths, need_unit
 from sealpipe.model import Drafted, ValidatedConfig, Validation, Workspace
 from sealpipe.paths import to_pointer
 from sealpipe.project import SHARED
@@ -14,7 +15,6 @@ from sealpipe.released import Unit
 from sealpipe.schemas.compile import Effective, effective
 from sealpipe.stages.draft import draft
 from sealpipe.stages.load import units
-from sealpipe.stages.locate import Locator, deciding
 from sealpipe.stages.validate import validate
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sealpipe import git
-from sealpipe.editing.slots import schema_for, units_of
+from sealpipe.checks.locate import Locator, set_command
+from sealpipe.checks.trusted import trusted_findings
 from sealpipe.errors import Finding, TrustError, UsageError, Where
+from sealpipe.membership.slots import schema_for, units_of
 from sealpipe.model import DocumentId, ValidatedConfig, Validation, Workspace
 from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import settle, show_path
@@ -16,8 +18,6 @@ from sealpipe.released import Unit
 from sealpipe.schemas.compile import Effective, plain_check
 from sealpipe.schemas.explain import explain_opened
 from sealpipe.stages.load import load, units
-from sealpipe.stages.locate import Locator, set_command
-from sealpipe.stages.trusted import trusted_findings
 from sealpipe.stages.validate import validate
 from sealpipe.tokens import place
 from sealpipe.trees import PROJECT_FILE, Tree

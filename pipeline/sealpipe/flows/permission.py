@@ -9,8 +9,8 @@ from sealpipe import git
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.errors import RefusedError, TrustError, Where
 from sealpipe.model import Workspace
+from sealpipe.publishing.approvals import Missing, approvals, missing
 from sealpipe.released import Release, Unit
-from sealpipe.stages.approvals import Missing, approvals, missing
 from sealpipe.trees import WorkTree
 from sealpipe.trust import TRUST_FILE, EnvironmentTrust, Pairs, Trust
 

@@ -10,9 +10,9 @@ from sealpipe.flows.drafts import Rendered, chosen_units, render, schema_of, wit
 from sealpipe.flows.targets import Target, primary, reader_of
 from sealpipe.model import Broken, Drafted, Head, Plan, Workspace
 from sealpipe.paths import from_pointer
+from sealpipe.publishing.heads import Reader, heads, released
 from sealpipe.released import Release, Unit
 from sealpipe.stages.draft import draft
-from sealpipe.stages.heads import Reader, heads, released
 from sealpipe.stages.hold import still_rendered
 from sealpipe.stages.load import load, units
 from sealpipe.stages.plan import NOTHING, Allowed, Base, Surroundings, plan

@@ -20,16 +20,16 @@ from sealpipe.flows.ship import check_trust_version, need_trust
 from sealpipe.flows.targets import Target, primary, reader_of
 from sealpipe.model import Broken, Head, Publication, Workspace
 from sealpipe.paths import show_path
+from sealpipe.publishing.approvals import Missing
+from sealpipe.publishing.heads import Reader, archives, chain, find, heads
+from sealpipe.publishing.rollback import RolledBack, roll_back
+from sealpipe.publishing.sign import Content, Signing, batch_id, of_drafted, sign
 from sealpipe.released import Release, Unit
 from sealpipe.schemas.compile import Effective
 from sealpipe.schemas.explain import explain
-from sealpipe.stages.approvals import Missing
 from sealpipe.stages.changes import changes
-from sealpipe.stages.heads import Reader, archives, chain, find, heads
 from sealpipe.stages.hold import still_rendered
 from sealpipe.stages.layer import sealed_strings
-from sealpipe.stages.rollback import RolledBack, roll_back
-from sealpipe.stages.sign import Content, Signing, batch_id, of_drafted, sign
 from sealpipe.tokens import parse_token
 from sealpipe.trust import Pairs, Pin, Trust, chain_for
 

@@ -25,14 +25,14 @@ from sealpipe.flows.permission import (
 from sealpipe.flows.planning import Heads, Request, plan_over, read_heads
 from sealpipe.flows.targets import primary, reader_of
 from sealpipe.model import Drafted, Head, Plan, Publication, Receipt, UnitPlan, Workspace
+from sealpipe.publishing.approvals import Missing
+from sealpipe.publishing.fence import State, claim
+from sealpipe.publishing.heads import heads
+from sealpipe.publishing.publish import StateCheck
+from sealpipe.publishing.sign import Signing, batch_id, content_of, sign, timestamp
 from sealpipe.released import Release, Unit
-from sealpipe.stages.approvals import Missing
 from sealpipe.stages.draft import tombstone
-from sealpipe.stages.fence import State, claim
-from sealpipe.stages.heads import heads
 from sealpipe.stages.load import units
-from sealpipe.stages.publish import StateCheck
-from sealpipe.stages.sign import Signing, batch_id, content_of, sign, timestamp
 from sealpipe.trust import Pairs, Pin, Trust, chain_for
 
 
@@ -61,7 +61,7 @@ def prepare(
 ) -> Prepared:
     """Check who, from where and what; plan. Writes nothing.
 
-    The trust files must have been checked (`stages.trusted.require_trusted`). Raises TrustError [no-key],
+    The trust files must have been checked (`checks.trusted.require_trusted`). Raises TrustError [no-key],
     RefusedError (role, protected environment, a unit to retire that is still there, a head under newer
     trust, another plan than the expected one), InputError for what is not valid, StoreError.
     """
@@ -99,7 +99,9 @@ def prepare(
 def need_trust(workspace: Workspace) -> Trust:
     """Raises TrustError [no-trust]."""
     if workspace.trust is None:
-        raise TrustError("no-trust", "there is no trust/trust.yaml", hint=["sealpipe init"])
+        raise TrustError(
+            "no-trust", "there is no trust/trust.yaml", hint=["git checkout HEAD -- trust/trust.yaml"]
+        )
     return workspace.trust
 
 

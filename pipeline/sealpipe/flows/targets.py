@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sealpipe.flows.drafts import need_published_environment
 from sealpipe.model import Workspace
-from sealpipe.stages.heads import Reader
+from sealpipe.publishing.heads import Reader
 from sealpipe.stores.base import Store
 from sealpipe.stores.registry import open_store, scheme_of
 from sealpipe.trust import Pin, parse_pins, pin_text, root_of

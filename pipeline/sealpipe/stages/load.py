@@ -30,7 +30,7 @@ def load(tree: Tree) -> Workspace:
     sealpipe.yaml that cannot be used, UsageError[no-repository] when there is none. Does not merge, does
     not validate, proves no signature.
     """
-    from sealpipe.stages.trusted import read_trust
+    from sealpipe.checks.trusted import read_trust
 
     project = load_project(tree)
     findings: list[Finding] = []

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sealpipe.checks.locate import PUSHED, Locator, deciding, located, set_command
+from sealpipe.checks.sealed import SealedCheck
 from sealpipe.errors import Finding, InputError, Where
 from sealpipe.model import (
     Document,
@@ -28,8 +30,6 @@ from sealpipe.schemas.explain import Explained, explain
 from sealpipe.schemas.lint import lint
 from sealpipe.stages.layer import layer
 from sealpipe.stages.load import units as units_of
-from sealpipe.stages.locate import PUSHED, Locator, deciding, located, set_command
-from sealpipe.stages.sealed import SealedCheck
 from sealpipe.trees import PROJECT_FILE
 
 # Faults of a schema file that leave nothing to hold a document against.
@@ -40,7 +40,7 @@ def validate(workspace: Workspace, units: Sequence[Unit] | None = None) -> Valid
     """Both passes over `units` (default: all), their documents and schemas. Only this makes a Validation.
 
     A unit has a ValidatedConfig when nothing that it is made of has an error. Signatures, versions and
-    pins of trust.yaml and keyrings are not checked: see `stages.trusted`. The content of a sealed value is
+    pins of trust.yaml and keyrings are not checked: see `checks.trusted`. The content of a sealed value is
     not seen; its form, type, key and place are.
     """
     run = _Run(workspace, units_of(workspace) if units is None else tuple(units), everything=units is None)

@@ -11,7 +11,7 @@ from sealpipe.released import Release
 
 if TYPE_CHECKING:
     from sealpipe.flows.rolling import Undoing
-    from sealpipe.flows.shown import Shown
+    from sealpipe.looking.shown import Shown
 
 FILE_KIND = "sealpipe-plan"
 

@@ -11,7 +11,7 @@ from sealpipe.model import Change, UnitPlan
 from sealpipe.released import Release
 
 if TYPE_CHECKING:
-    from sealpipe.flows.shown import Shown
+    from sealpipe.looking.shown import Shown
 
 ROWS = 200
 """Rows of one unit: a summary above 1 MiB is dropped whole by GitHub."""

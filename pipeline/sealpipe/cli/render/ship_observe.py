@@ -12,7 +12,7 @@ from sealpipe.model import Verification
 from sealpipe.released import Unit
 
 if TYPE_CHECKING:
-    from sealpipe.flows.observe import Cell, Past, Status, Step
+    from sealpipe.looking.observe import Cell, Past, Status, Step
 
 _STATES = {
     "same": "= git",

@@ -13,7 +13,7 @@ from sealpipe.released import Release, Unit
 
 if TYPE_CHECKING:
     from sealpipe.flows.rolling import Undo, Undoing
-    from sealpipe.flows.shown import Shown
+    from sealpipe.looking.shown import Shown
 
 _BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./:@+-]*")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off"}

@@ -8,7 +8,7 @@ from sealpipe.cli.output import clean, paint
 from sealpipe.cli.render.ship_text import changes
 
 if TYPE_CHECKING:
-    from sealpipe.flows.comparing import Comparison, Difference
+    from sealpipe.looking.comparing import Comparison, Difference
 
 
 def comparison(found: Comparison, *, color: bool) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sealpipe.cli.output import clean, paint, pasteable
 
 if TYPE_CHECKING:
-    from sealpipe.flows.diagnosis import Check
+    from sealpipe.looking.diagnosis import Check
 
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red"), "unknown": ("-", "dim")}
 

@@ -9,7 +9,7 @@ from sealpipe.cli.output import clean, paint
 from sealpipe.cli.render.text_values import short_value
 
 if TYPE_CHECKING:
-    from sealpipe.flows.explaining import Explanation, LayerSays, Line
+    from sealpipe.looking.explaining import Explanation, LayerSays, Line
 
 
 def explanation(found: Explanation, *, color: bool) -> list[str]:
@@ -121,6 +121,6 @@ def lines(found: Sequence[Line]) -> list[str]:
 
 
 def _plain(value: object) -> str:
-    from sealpipe.flows.reading import UNSEALED
+    from sealpipe.looking.reading import UNSEALED
 
     return "NOT SEALED" if value == UNSEALED else short_value(value, 50)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sealpipe.editing.exposure import Exposed
 from sealpipe.keyrings import Keyring
+from sealpipe.membership.exposure import Exposed
 from sealpipe.trust import Role, Trust
 
 

@@ -1,0 +1,165 @@
+"""What a store has: the heads of an environment, each checked as a reader would, and the past of a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from sealpipe.errors import StoreError, TrustError
+from sealpipe.model import Broken, Head
+from sealpipe.publishing.collect import Needs
+from sealpipe.released import Release, Unit
+from sealpipe.releases.check import check_release, inspect
+from sealpipe.releases.fetch import BrokenHead, read_head, read_release_at, scan_heads
+from sealpipe.releases.fetch import Head as RawHead
+from sealpipe.releases.keys import archives_prefix, parse_archive
+from sealpipe.releases.wire import parse_locator, payload_from_json, split_release
+from sealpipe.stores.base import Entry, Store
+from sealpipe.trust import Pin
+
+CHAIN_LIMIT = 1000
+
+
+class Reader(NamedTuple):
+    """As whom releases are checked: what a service with these pins would accept."""
+
+    project: str
+    pins: Sequence[Pin]
+
+    def check(self, raw: bytes, unit: Unit) -> Release:
+        """Raises TrustError."""
+        return check_release(raw, pins=self.pins, unit=unit, project=self.project)
+
+
+def heads(
+    store: Store, prefix: str, environment: str, reader: Reader, *, timeout: float = 30.0
+) -> dict[Unit, Head | Broken]:
+    """Every head of an environment. One that no reader would accept is `Broken`, with the newest archive
+    that one would.
+
+    Raises StoreError when the store does not answer, TrustError [foreign-project] when a head belongs to
+    another project: two projects share a prefix by mistake, and nothing may be written over it.
+    """
+    found: dict[Unit, Head | Broken] = {}
+    for raw in scan_heads(store, prefix, environment, timeout=timeout):
+        found[raw.unit] = _checked(store, prefix, raw, reader)
+    return found
+
+
+def head(
+    store: Store, prefix: str, unit: Unit, reader: Reader, *, fresh: bool = True, timeout: float = 10.0
+) -> Head | Broken | None:
+    """One unit's head, None where there is none. Raises as `heads` does."""
+    try:
+        raw: RawHead | BrokenHead | None = read_head(store, prefix, unit, fresh=fresh, timeout=timeout)
+    except TrustError as error:
+        problem = error.finding
+    else:
+        return None if raw is None else _checked(store, prefix, raw, reader)
+    entries = heads(store, prefix, unit.environment, reader)
+    return entries.get(unit) or Broken(unit, "", problem.word, problem.what)
+
+
+def _checked(store: Store, prefix: str, raw: RawHead | BrokenHead, reader: Reader) -> Head | Broken:
+    if isinstance(raw, BrokenHead):
+        word, what = raw.why.word, raw.why.what
+    else:
+        result = inspect(raw.raw, pins=reader.pins, unit=raw.unit, project=reader.project)
+        if isinstance(result, Release):
+            return Head(result, raw.version)
+        word, what = result.why.word, result.why.what
+        if word == "foreign-project":
+            raise TrustError(
+                word,
+                f"the store has a release of another project as {raw.unit}",
+                why=["two repositories publish to one place; nothing is written over it"],
+                hint=["give each project its own `publish_to` in sealpipe.yaml"],
+            )
+    newest = next(iter(archives(store, prefix, raw.unit, reader)), None)
+    return Broken(raw.unit, raw.version, word, what, newest)
+
+
+def archives(store: Store, prefix: str, unit: Unit, reader: Reader) -> Iterator[Release]:
+    """The releases that have been head and are still kept, newest first; others are passed over.
+
+    Raises StoreError. An archive that does not check is no part of history: `verify` reports it.
+    """
+    for key in _archive_keys(store, prefix, unit):
+        release = _archived(store, prefix, unit, key, reader)
+        if release is not None:
+            yield release
+
+
+def find(store: Store, prefix: str, unit: Unit, digest: str, reader: Reader) -> Release | None:
+    """The archived release with exactly this digest (64 hex digits), None when it is gone."""
+    for key in _archive_keys(store, prefix, unit):
+        if key.endswith("-" + digest[:16]):
+            release = _archived(store, prefix, unit, key, reader)
+            if release is not None and release.digest == digest:
+                return release
+    return None
+
+
+def chain(store: Store, prefix: str, newest: Release, reader: Reader) -> Iterator[Release]:
+    """A release and those before it, by `prev` and never by a listing's order; ends where one is gone."""
+    release: Release | None = newest
+    for _ in range(CHAIN_LIMIT):
+        if release is None:
+            return
+        yield release
+        if not release.payload.prev:
+            return
+        release = find(store, prefix, release.unit, release.payload.prev, reader)
+
+
+def digests(store: Store, prefix: str, unit: Unit, reader: Reader) -> Iterator[str]:
+    """The digests of a unit's releases, from the head back, the one that the last names included.
+
+    What `publish` asks after an unclear reply. Ends early where an archive is gone.
+    """
+    now = head(store, prefix, unit, reader)
+    if not isinstance(now, Head):
+        return
+    last = ""
+    for release in chain(store, prefix, now.release, reader):
+        yield release.digest
+        last = release.payload.prev
+    yield last
+
+
+def _archive_keys(store: Store, prefix: str, unit: Unit) -> list[str]:
+    known = [
+        (archive.order, key)
+        for key in store.keys(archives_prefix(prefix, unit))
+        if (archive := parse_archive(prefix, key)) is not None
+    ]
+    return [key for _, key in sorted(known, reverse=True)]
+
+
+def _archived(store: Store, prefix: str, unit: Unit, key: str, reader: Reader) -> Release | None:
+    try:
+        raw = read_release_at(store, prefix, unit, key)
+        return None if raw is None else reader.check(raw, unit)
+    except TrustError:
+        return None
+    except StoreError as error:
+        if error.word == "incomplete-head":
+            return None
+        raise
+
+
+def needs(unit: Unit, entry: Entry) -> Needs | None:
+    """What a head or archive says of itself, for `collect`; None for what is neither. Believes its form."""
+    try:
+        locator = parse_locator(entry.value)
+        if locator is not None:
+            return Needs(locator.order, locator.rid)
+        payload = payload_from_json(split_release(entry.value).payload.body)
+    except TrustError:
+        return None
+    return Needs(payload.order, "") if payload.unit == unit else None
+
+
+def released(found: Mapping[Unit, Head | Broken]) -> dict[Unit, Release | Broken]:
+    """The heads as `plan` compares them."""
+    return {unit: one.release if isinstance(one, Head) else one for unit, one in found.items()}

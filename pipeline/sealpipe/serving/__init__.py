@@ -1,0 +1,1 @@
+"""A program with its configuration on a laptop: `dev` and `run`."""
