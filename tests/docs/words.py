@@ -8,6 +8,7 @@ pass. Tables of words are read from the modules themselves.
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import itertools
@@ -61,6 +62,7 @@ def read_source() -> Source:
     return source
 
 
+@functools.cache
 def words() -> tuple[set[str], list[str]]:
     """The words, and the places whose word could not be found out."""
     source = read_source()
