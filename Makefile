@@ -30,7 +30,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/zizmor --offline --persona auditor --no-progress --quiet .github pipeline/sealpipe/github/templates
-	$(BIN)/pytest tests/test_limits.py tests/test_architecture.py tests/docs
+	$(BIN)/pytest -n auto tests/test_limits.py tests/test_architecture.py tests/docs
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
