@@ -52,7 +52,7 @@ class Source:
 def read_source() -> Source:
     source = Source()
     for file in sorted(ROOT.rglob("*.py")):
-        for node, above in _walk(ast.parse(file.read_text(encoding="utf-8")), ()):
+        for node, above in _walk(ast.parse(file.read_text(encoding="utf-8"))):
             here = str(file.relative_to(ROOT))
             if isinstance(node, ast.Call):
                 source.calls.setdefault(_name(node.func), []).append((node, above))
@@ -121,7 +121,7 @@ def _assigned(
     found: set[str] = set()
     known = False
     for node in ast.walk(function):
-        if isinstance(node, ast.For) and name in ast.unparse(node.target):
+        if isinstance(node, ast.For) and name in map(_name, ast.walk(node.target)):
             known = known or ast.unparse(node.iter) in {table for _, table in TABLES}
         if not isinstance(node, ast.Assign):
             continue
@@ -195,11 +195,15 @@ def _parameters(function: ast.FunctionDef) -> list[str]:
     return [argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)]
 
 
-def _name(node: ast.expr) -> str:
+def _name(node: ast.AST) -> str:
     return getattr(node, "id", getattr(node, "attr", ""))
 
 
-def _walk(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[ast.AST, tuple[ast.AST, ...]]]:
-    yield node, above
-    for child in ast.iter_child_nodes(node):
-        yield from _walk(child, (*above, node))
+def _walk(tree: ast.AST) -> Iterator[tuple[ast.AST, tuple[ast.AST, ...]]]:
+    """Every node with the functions and classes around it, outermost first."""
+    waiting: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(tree, ())]
+    while waiting:
+        node, above = waiting.pop()
+        yield node, above
+        inner = (*above, node) if isinstance(node, ast.FunctionDef | ast.ClassDef) else above
+        waiting += [(child, inner) for child in ast.iter_child_nodes(node)]
