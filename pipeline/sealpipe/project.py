@@ -259,7 +259,7 @@ def _environment(reader: _Reader, name: str, data: Mapping[str, Any], has_base: 
 def _urls(reader: _Reader, path: Concrete, urls: Iterable[str]) -> None:
     for url in urls:
         if not re.match(r"[a-z][a-z0-9+.-]*:.", url) or re.search(r"[\s\x00-\x1f]", url):
-            hint = "file:.sealpipe/store, consul://127.0.0.1:8500/config"
+            hint = "for example file:.sealpipe/store or file:/srv/config"
             reader.add("bad-url", path, "this is not the address of a store", hint=hint)
         elif "@" in url.partition("://")[2].partition("/")[0]:
             hint = "credentials come from the environment: CONSUL_HTTP_TOKEN, ETCDCTL_USER, AWS_ACCESS_KEY_ID"

@@ -142,6 +142,10 @@ class TestInit:
         shop("init", "--github")
         assert (tmp_path / ".github/workflows/config-check.yml").is_file()
         assert shop.text(".github/CODEOWNERS") == "* @me\n"
+        shop("add", "environment", "staging", "--publish-to", "file:/srv/staging")
+        shop("init", "--github")  # again: the workflows follow sealpipe.yaml, what people wrote stays
+        assert "environment: [staging]" in shop.text(".github/workflows/config-publish.yml")
+        assert shop.text(".github/CODEOWNERS") == "* @me\n"
 
     def test_the_root_is_pinned(self, shop: Terminal, clean_surroundings: Path) -> None:
         pins = json.loads((clean_surroundings / ".config/sealpipe/pins.json").read_text())

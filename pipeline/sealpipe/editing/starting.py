@@ -27,7 +27,7 @@ format: 1
 project: {project}
 environments:
   base: {{}}                                      # shared by all; never published
-  dev:  {{publish_to: file:.sealpipe/store}}      # try: consul://127.0.0.1:8500/config
+  dev:  {{publish_to: file:.sealpipe/store}}      # or a folder that services can read: file:/srv/config
 """
 IGNORED = (".sealpipe/", "*.local.yaml")
 ATTRIBUTES = (

@@ -33,14 +33,19 @@ def command(opts: Common, *, folder: str, key: str | None, name: str | None, git
     """Make a configuration repository: sealpipe.yaml, trust/, environments base and dev, git's files.
 
     Your key is your age key if you have one (sops' is found), otherwise a new one in your configuration
-    folder, which nobody else can read. Existing files are never overwritten.
+    folder, which nobody else can read. Existing files are never overwritten; in a repository that is here
+    already, --github writes its workflows anew.
     """
     from sealpipe.editing.starting import refuse_existing, start
     from sealpipe.editing.writing import apply
+    from sealpipe.trees import PROJECT_FILE
 
     root = Path(folder).resolve()
     if root.exists() and not root.is_dir():
         raise UsageError("usage", f"{folder} is no folder")
+    if github and (root / PROJECT_FILE).is_file():
+        _workflows_anew(opts, root)
+        return
     refuse_existing(root)
     identity, found = _key(key, dry_run=opts.dry_run)
     made = start(root, name or _person(root), identity, extra=_github() if github else None)
@@ -100,6 +105,27 @@ def _github() -> dict[str, str]:
     from sealpipe.github.workflows import workflow_files
 
     return workflow_files(new_project())
+
+
+def _workflows_anew(opts: Common, root: Path) -> None:
+    """GitHub's files of a repository, for the environments that it has by now. CODEOWNERS is people's own."""
+    from sealpipe.cli.workspaces import write
+    from sealpipe.editing.writing import text_edit
+    from sealpipe.github.workflows import workflow_files
+    from sealpipe.stages.load import load
+    from sealpipe.trees import WorkTree
+
+    edits = []
+    for path, text in workflow_files(load(WorkTree(str(root))).project).items():
+        before = (root / path).read_text(encoding="utf-8") if (root / path).is_file() else None
+        if before is None or not path.endswith("CODEOWNERS"):
+            edits.append(text_edit(path, before, text))
+    changed = [edit.file for edit in edits if edit.before != edit.after]
+    write(opts, str(root), edits)
+    if not changed:
+        output.note(opts, "unchanged  the workflows fit sealpipe.yaml")
+    elif not opts.dry_run:
+        output.note(opts, f"wrote      {' '.join(changed)}   (commit them)")
 
 
 def _install(made: Start) -> None:
