@@ -111,3 +111,11 @@ def test_installed_sources_win_inside_their_block_only() -> None:
         assert Source.from_env(service="orders").url == "held:x"
         assert Source.from_env(service="mailer").url == ""
     assert Source.from_env(service="orders").url == ""
+
+
+def test_a_cache_below_home_may_be_written_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no shell stands between: a unit file, a container's environment."""
+    monkeypatch.setenv("SEALPIPE_CACHE", "~/cache")
+    assert Source.from_env().cache == str(Path.home() / "cache")
+    monkeypatch.delenv("SEALPIPE_CACHE")
+    assert Source.from_env().cache == ""

@@ -178,7 +178,7 @@ def test_a_start_without_the_store_takes_the_last_good_release(shop: Shop, cache
     found = begin(shop, cache=cache)
     assert (found.value, found.origin) == (1, "cache")
     assert found.snapshot.values["pw"].reveal() == "hunter2"
-    assert found.refused[0].word == "no-release"
+    assert found.refused[0].word == "store-unavailable"
 
 
 def test_without_a_cache_the_error_says_so(shop: Shop, cache: str) -> None:

@@ -353,7 +353,7 @@ def test_unknown_keys_may_be_forbidden() -> None:
     error = refusal(S, {"a": 1, "b": 2}, origins={"/b": "environments/test/orders.yaml:2"})
     assert (error.word, error.finding.why) == (
         "unknown-keys",
-        ("from published: environments/test/orders.yaml:2",),
+        ("b  from published: environments/test/orders.yaml:2",),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -101,6 +102,7 @@ def _from_store(url: str, unit: Unit, timeout: float) -> bytes:
     if failed is not None:
         raise failed
     if head is None:
+        _refuse_missing_folder(url, shown)
         raise ConfigRefused(
             "no-release",
             f"{shown} has no release of {unit}",
@@ -108,3 +110,13 @@ def _from_store(url: str, unit: Unit, timeout: float) -> bytes:
             hint=[f"sealpipe publish {unit}", f"sealpipe status {unit}"],
         )
     return head.raw
+
+
+def _refuse_missing_folder(url: str, shown: str) -> None:
+    """A file store without its folder is away, not empty: a volume that is not mounted yet."""
+    if url.startswith("file:") and not Path(re.sub(r"^file:(//(localhost)?(?=/))?", "", url)).is_dir():
+        raise ConfigUnavailable(
+            "store-unavailable",
+            f"{shown}: there is no such folder",
+            why=["a volume that is not mounted, or nothing was ever published there"],
+        )

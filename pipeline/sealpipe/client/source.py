@@ -53,6 +53,7 @@ class Source:
             name: environ.get(f"SEALPIPE_{name.upper()}", "").strip()
             for name in ("url", "env", "service", "trust", "cache")
         }
+        found["cache"] = os.path.expanduser(found["cache"])  # noqa: PTH111  # "" stays ""
         found["key"] = _key_finder({name: environ[name] for name in _KEY_NAMES if name in environ})
         return cls(**(found | given))
 

@@ -150,7 +150,7 @@ def pins_of(source: Source) -> tuple[Pin, ...]:
     except TrustError as error:
         problem = error.finding.what
     if problem or not pins:
-        raise ConfigError("bootstrap", f"SEALPIPE_TRUST: {problem or 'no pin'}", hint=["sealpipe trust show"])
+        raise ConfigError("bootstrap", problem or "SEALPIPE_TRUST has no pin", hint=["sealpipe trust show"])
     return pins
 
 

@@ -108,7 +108,7 @@ class _Walk:
         if isinstance(value, Opened):
             return self.secret(shape, value, at)
         if isinstance(shape, Hidden) and value is not None:
-            hint = f"seal it: sealpipe set ENV/SERVICE {show_path(at)} --secret"
+            hint = f'mark {show_path(at)} "writeOnly": true in its schema, then: sealpipe seal ENV/SERVICE'
             self.misfit(
                 "plain-to-secret", at, f"is published in clear and {shape.text} is a secret type", hint
             )

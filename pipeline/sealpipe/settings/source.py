@@ -159,7 +159,10 @@ def fit_to_class(candidate: Candidate, upstream: Mapping[str, Any]) -> Fitted:
         raise ConfigRefused(
             "unknown-keys",
             f"{_named(snapshot)} has keys that {cls.__name__} does not know: {', '.join(names)}",
-            why=[_origin(snapshot, base + unknown.path) for unknown in fitted.unknown],
+            why=[
+                f"{show_path(base + unknown.path)}  {_origin(snapshot, base + unknown.path)}"
+                for unknown in fitted.unknown
+            ],
         )
     return fitted
 
