@@ -18,7 +18,7 @@ from sealpipe.schemas.compile import Effective
 from sealpipe.stages.layer import layer
 from sealpipe.stages.load import units
 from sealpipe.stores.registry import open_store
-from sealpipe.tokens import parse_token, place
+from sealpipe.tokens import looks_sealed, parse_token, place
 from sealpipe.trust import Pin
 
 
@@ -118,9 +118,28 @@ def view_of_release(release: Release, workspace: Workspace) -> View:
 
 
 def _masked(values: Mapping[str, Any], schema: Effective) -> dict[str, Any]:
-    plain = {to_pointer(path) for path in schema.plaintext(values)}
+    plain = {to_pointer(path) for path in (*schema.plaintext(values), *_doubtful(values, schema))}
     made: dict[str, Any] = _mapped(values, (), lambda pointer, node: UNSEALED if pointer in plain else node)
     return made
+
+
+def _doubtful(value: Any, schema: Effective, path: Concrete = ()) -> Iterator[Concrete]:
+    """Where an invalid document may hold a secret that the schema does not see: a misspelt key beside
+    one, a value in place of a map that has one, a map or list in place of one."""
+    spot = schema.walk.at(path)
+    beside = bool(path) and schema.walk.at(path[:-1]).holds_secret
+    if value is None or looks_sealed(value):
+        return
+    if beside and not spot.known:
+        yield path
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _doubtful(inner, schema, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _doubtful(inner, schema, (*path, index))
+    elif spot.holds_secret:
+        yield path
 
 
 def hidden(view: View) -> dict[str, Any]:
