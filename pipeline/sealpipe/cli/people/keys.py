@@ -295,7 +295,8 @@ def revoke(opts: Common, *, name: str, targets: tuple[Target, ...], checklist: s
     if opts.format == "json":
         output.echo(json.dumps({"schema_version": 1, "secrets": _rows(rows)}))
     else:
-        output.note(opts, f"{name} could open {_secrets(len(rows))}; change each at its source, then set it:")
+        then = "; change each at its source, then set it:" if rows else ""
+        output.note(opts, f"{name} could open {_secrets(len(rows))}{then}")
         output.echo(text_keys.exposed(rows))
     if workspace.trust and name in workspace.trust.keys:
         output.note(opts, f"still signs: sealpipe trust remove {name}")

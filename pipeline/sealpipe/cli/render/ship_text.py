@@ -48,7 +48,11 @@ def plan(shown: Shown, *, color: bool = False, given_folder: str = "") -> list[s
     planned = shown.plan
     changing = len(planned.changed)
     what = f"{changing} of {_services(len(planned.units))} change{'' if changing > 1 else 's'}"
-    what = what if changing else "nothing changes"
+    refused = sum(one.action == "refused" for one in planned.units)
+    if not changing:
+        what = f"{_services(refused)} refused" if refused else "nothing changes"
+    elif refused:
+        what += f", {refused} refused"
     compared = "what is published now" if ":" in planned.against else planned.against
     where = f" ({planned.against})" if ":" in planned.against else ""
     lines = [paint(f"{planned.environment} · {what} · compared with {compared}{where}", "bold", color), ""]
