@@ -253,6 +253,26 @@ with private_folder() as folder:
     assert not folder.exists()
 
 
+def test_private_folder_is_swept_when_its_process_is_killed() -> None:
+    code = """
+import time
+from sealpipe.files import private_folder
+with private_folder() as folder:
+    (folder / "secret").write_text("x")
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+    with python(code) as holder:
+        assert holder.stdout is not None
+        folder = Path(holder.stdout.readline().strip())
+        assert (folder / "secret").exists()
+        holder.kill()
+    deadline = time.monotonic() + 20
+    while folder.exists():
+        assert time.monotonic() < deadline, "what a killed process had in clear is still there"
+        time.sleep(0.01)
+
+
 def test_private_folder_is_swept_at_exit() -> None:
     code = """
 from sealpipe.files import private_folder

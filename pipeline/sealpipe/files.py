@@ -122,8 +122,9 @@ def _still_there(descriptor: int, path: str | os.PathLike[str]) -> bool:
 def private_folder() -> Iterator[Path]:
     """A folder that only this user can enter (0700), in memory where the machine has such a place.
 
-    It is removed with all its content when the block ends, at exit, and on SIGTERM and SIGHUP. A
-    SIGKILL or a power cut leaves it: on disk (no /dev/shm, no XDG_RUNTIME_DIR) it may then survive.
+    It is removed with all its content when the block ends, at exit, on SIGTERM and SIGHUP, and by a
+    waiting `sh` after a SIGKILL. A power cut leaves it: on disk (no /dev/shm, no XDG_RUNTIME_DIR) it may
+    then survive.
     """
     folder = Path(tempfile.mkdtemp(prefix="sealpipe-", dir=_memory()))
 
@@ -132,11 +133,37 @@ def private_folder() -> Iterator[Path]:
 
     atexit.register(sweep)
     try:
-        with _ended_by_signals():
+        with _ended_by_signals(), _swept_after_death(folder):
             yield folder
     finally:
         sweep()
         atexit.unregister(sweep)
+
+
+@contextmanager
+def _swept_after_death(folder: Path) -> Iterator[None]:
+    # Reads a pipe that nobody writes: it ends when this process does, however it ends. In a session of
+    # its own, so that what kills a terminal's or a job's processes leaves it its moment.
+    import subprocess
+
+    waiting = None
+    with contextlib.suppress(OSError):  # a machine without sh has what it had before
+        waiting = subprocess.Popen(
+            ["/bin/sh", "-c", 'trap "" HUP INT TERM; read -r _; rm -rf -- "$1"', "sh", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"PATH": os.defpath},
+            cwd="/",
+            start_new_session=True,
+        )
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if waiting is not None and waiting.stdin is not None:
+            waiting.stdin.close()
+            waiting.wait()
 
 
 def _memory() -> str | None:
