@@ -211,9 +211,14 @@ class TestSet:
         shop("set", "dev/checkout", "a.key", "--secret", "--file", "-")
         assert shop("get", "dev/checkout", "a.key").out == "\n"
 
-    def test_a_name_that_sounds_secret_is_pointed_out(self, shop: Terminal) -> None:
-        done = shop("set", "dev/checkout", "db.password", "oops")
-        assert "note    db.password sounds like a secret" in done.err
+    def test_a_name_that_sounds_secret_is_not_written_in_clear(self, shop: Terminal) -> None:
+        before = shop.files()
+        done = shop.fail(2, "set", "dev/checkout", "db.password", "oops")
+        assert "error[sounds-secret]: db.password sounds like a secret" in done.err
+        assert "oops" not in done.err
+        assert shop.files() == before
+        shop("set", "dev/checkout", "db.password_min_length", "12", "--plain")
+        assert shop("get", "dev/checkout", "db.password_min_length").out == "12\n"
 
     def test_json_has_no_value(self, shop: Terminal) -> None:
         done = shop(
@@ -460,7 +465,7 @@ class TestMv:
     def test_a_plain_map_does_not_move_over_a_secret_one(self, shop: Terminal) -> None:
         set_password(shop)
         shop("unset", "dev/checkout", "db")
-        shop("set", "dev/checkout", "other.password", "plain-canary")
+        shop("set", "dev/checkout", "other.password", "plain-canary", "--plain")
         before = shop.files()
         assert "error[plaintext-secret]" in shop.fail(5, "mv", "dev/checkout", "other", "db").err
         assert shop.files() == before

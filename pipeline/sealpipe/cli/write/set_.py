@@ -47,6 +47,7 @@ _LIMIT = 1024 * 1024
 @click.option(
     "--secret", is_flag=True, help="Seal it, and mark a path that the schema does not know as secret."
 )
+@click.option("--plain", is_flag=True, help="The path sounds like a secret and is none.")
 @options.common(formats=("text", "json"), writes=True)
 def command(
     opts: Common,
@@ -58,6 +59,7 @@ def command(
     size: int | None,
     kind: str | None,
     secret: bool,
+    plain: bool,
 ) -> None:
     """Set a value of ENV/SERVICE, or of a shared layer (ENV/_all).
 
@@ -72,6 +74,8 @@ def command(
     workspace = workspaces.read_workspace(opts)
     slot = find_slot(workspace, workspaces.document_of(target), path)
     sealed = _wants_seal(slot, secret)
+    if not (sealed or plain or slot.known):
+        _sounds_plain(slot)
     given = _given(opts, slot, _Source(value, file, size, kind), sealed=sealed)
     keyrings: tuple[FileEdit, ...] = ()
     if sealed:
@@ -83,8 +87,6 @@ def command(
     report(opts, done)
     if done.schema:
         _near(opts, slot)
-    if not sealed and done.schema:
-        _guess(opts, target, done)
 
 
 def _wants_seal(slot: Slot, secret: bool) -> bool:
@@ -199,9 +201,14 @@ def _near(opts: Common, slot: Slot) -> None:
         output.note(opts, f"note    the schema also knows `{near[0]}` there; was that meant?")
 
 
-def _guess(opts: Common, target: Target, done: ValueEdit) -> None:
+def _sounds_plain(slot: Slot) -> None:
+    """Raises UsageError [sounds-secret]: afterwards it would stand in clear in git, whatever is done then."""
     from sealpipe.editing.given import looks_like_a_secret
 
-    if looks_like_a_secret(done.path):
-        output.note(opts, f"note    {done.path} sounds like a secret and is plain now; to seal it, give it")
-        output.note(opts, f'        "writeOnly": true in {done.schema}, then: sealpipe seal {target}')
+    if looks_like_a_secret(slot.shown):
+        command = f"sealpipe set {slot.document.id} {slot.typed}"
+        raise UsageError(
+            "sounds-secret",
+            f"{slot.shown} sounds like a secret, and the schema does not know it yet; nothing was written",
+            hint=[f"{command} --secret", f"if it is none: {command} --plain"],
+        )
