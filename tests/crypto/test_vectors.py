@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from format_vectors import flat
 from sealpipe import tokens
 from sealpipe.canonical import to_base64url
 from sealpipe.crypto import keys, sealing, signing
 from sealpipe.paths import Member
 from sealpipe.trust import Root, parse_pins, pin_text, root_digest
 
-VECTORS = Path(__file__).parents[1] / "vectors"
 
-
-def vectors(name: str) -> list[Any]:
-    found: list[Any] = json.loads((VECTORS / f"{name}.json").read_text())["vectors"]
-    return found
-
-
-@pytest.mark.parametrize("row", vectors("keys"), ids=lambda row: row["key_id"])
+@pytest.mark.parametrize("row", flat("keys"), ids=lambda row: row["key_id"])
 def test_keys(row: dict[str, str]) -> None:
     identity = keys.parse_identity(row["identity"])
     assert identity.read.public.hex() == row["public"]
@@ -41,7 +33,7 @@ def path_of(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(part if isinstance(part, str) else Member(*part) for part in row["path"])
 
 
-@pytest.mark.parametrize("row", vectors("tokens"), ids=lambda row: f"{row['type']}-{len(row['plain']) // 2}")
+@pytest.mark.parametrize("row", flat("tokens"), ids=lambda row: f"{row['type']}-{len(row['plain']) // 2}")
 def test_tokens(row: dict[str, Any]) -> None:
     place = tokens.place(row["environment"], row["document"], path_of(row))
     assert place.hex() == row["place"]
@@ -61,7 +53,7 @@ def test_tokens(row: dict[str, Any]) -> None:
     assert sealing.encode_plain(value, row["type"]) == plain
 
 
-@pytest.mark.parametrize("row", vectors("signatures"), ids=lambda row: row["kind"])
+@pytest.mark.parametrize("row", flat("signatures"), ids=lambda row: row["kind"])
 def test_signatures(row: dict[str, str]) -> None:
     body, public = bytes.fromhex(row["body"]), bytes.fromhex(row["public"])
     made = signing.sign(row["kind"], body, keys.SigningKey(bytes.fromhex(row["seed"])))
@@ -71,7 +63,7 @@ def test_signatures(row: dict[str, str]) -> None:
     assert not any(signing.verify(kind, body, public, made) for kind in others)
 
 
-@pytest.mark.parametrize("row", vectors("pins"), ids=lambda row: f"{row['need']}-of-{len(row['keys'])}")
+@pytest.mark.parametrize("row", flat("pins"), ids=lambda row: f"{row['need']}-of-{len(row['keys'])}")
 def test_pins(row: dict[str, Any]) -> None:
     root = Root(row["need"], tuple(map(bytes.fromhex, row["keys"])))
     assert root_digest(row["project"], root).hex() == row["digest"]

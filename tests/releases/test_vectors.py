@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from pathlib import Path
 
 import pytest
 
+from format_vectors import flat
 from sealpipe.canonical import from_base64url
 from sealpipe.crypto.keys import PrivateKey
 from sealpipe.crypto.sealing import open_value
@@ -21,12 +20,10 @@ from sealpipe.releases.wire import encode_release, split_release
 from sealpipe.roots import parse_pins
 from sealpipe.tokens import parse_token, place
 
-VECTORS = Path(__file__).parents[1] / "vectors"
-
 
 @cache
 def vectors(name):
-    return json.loads((VECTORS / f"{name}.json").read_text("utf-8"))["vectors"]
+    return flat(name)
 
 
 def checked(row, check_release=check_release):

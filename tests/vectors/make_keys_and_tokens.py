@@ -10,12 +10,25 @@ import base64
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import nacl.bindings as sodium
 import nacl.signing
 
 HERE = Path(__file__).parent
+Row = dict[str, Any]
 BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+
+
+def vector(name: str, do: str, given: Row, gives: Row | None = None, refused: str = "") -> Row:
+    """One case in the shape that all the files have: README.md beside this program."""
+    assert (gives is None) == bool(refused), name
+    return {"name": name, "do": do, "given": given} | ({"refused": refused} if refused else {"gives": gives})
+
+
+def save(name: str, rows: list[Row]) -> None:
+    text = json.dumps({"format": 1, "vectors": rows}, indent=1, ensure_ascii=False)
+    (HERE / f"{name}.json").write_text(text + "\n", "utf-8")
 
 
 def b64(data: bytes) -> str:
@@ -184,12 +197,26 @@ def pins() -> list[dict[str, object]]:
     return rows
 
 
+def shaped(do: str, rows: list[Any], given: str) -> list[Row]:
+    names = given.split()
+    return [
+        vector(
+            f"{do} {number}",
+            do,
+            {name: row[name] for name in names},
+            {name: value for name, value in row.items() if name not in names},
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+def main() -> None:
+    save("keys", shaped("identity", keys(), "identity"))
+    inputs = "environment document path document_secret ephemeral_secret random token"
+    save("tokens", shaped("value", tokens(), inputs))
+    save("signatures", shaped("signature", signatures(), "kind public body signature"))
+    save("pins", shaped("pin", pins(), "project need keys"))
+
+
 if __name__ == "__main__":
-    for name, rows in (
-        ("keys", keys()),
-        ("tokens", tokens()),
-        ("signatures", signatures()),
-        ("pins", pins()),
-    ):
-        text = json.dumps({"format": 1, "vectors": rows}, indent=1, ensure_ascii=False)
-        (HERE / f"{name}.json").write_text(text + "\n")
+    main()

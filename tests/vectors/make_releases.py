@@ -7,14 +7,12 @@ checked against the files; ours is, in tests/releases/test_vectors.py.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import nacl.bindings as sodium
 import nacl.signing
-from make_keys_and_tokens import BECH32, b64, h, lp, segment
+from make_keys_and_tokens import BECH32, Row, b64, h, lp, save, segment, vector
 
-HERE = Path(__file__).parent
 PROJECT = "5b0c7a1e9f2d4c6688aa01d3e7f4b912"
 Change = dict[str, Any]
 
@@ -344,11 +342,18 @@ def b64_decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+GIVEN = ("pins", "project", "environment", "service", "min_trust", "release", "pad_to", "document_secrets")
+
+
+def shaped(row: Row) -> Row:
+    given = {name: row[name] for name in GIVEN if name in row}
+    gives = {name: value for name, value in row.items() if name not in (*GIVEN, "name", "refused")}
+    return vector(row["name"], "release", given, None if row["refused"] else gives, row["refused"])
+
+
 def main() -> None:
-    vectors = {"release": [with_facts(row) for row in accepted()], "release_refused": refused()}
-    for name, rows in vectors.items():
-        text = json.dumps({"format": 1, "vectors": rows}, indent=1, ensure_ascii=False)
-        (HERE / f"{name}.json").write_text(text + "\n", "utf-8")
+    save("release", [shaped(with_facts(row)) for row in accepted()])
+    save("release_refused", [shaped(row) for row in refused()])
 
 
 if __name__ == "__main__":
