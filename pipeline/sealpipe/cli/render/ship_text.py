@@ -210,7 +210,7 @@ def _ways(shown: Shown, given_folder: str) -> list[str]:
 def _commit(planned: Plan) -> str:
     commit = planned.commit
     if not commit.commit:
-        return " · not in git"
+        return " · no commit yet" if commit.branch else " · not in git"
     state = "with changes that are not committed" if commit.dirty else "clean"
     branch = f"{commit.branch}, " if commit.branch else ""
     return f" · commit {commit.commit[:7]} ({branch}{state})"

@@ -88,7 +88,9 @@ def trust_changes(old: Trust | None, new: Trust) -> list[str]:
     for name in sorted({*old.keys, *new.keys}):
         had, has = old.keys.get(name), new.keys.get(name)
         if had != has:
-            what = "added" if had is None else "removed" if has is None else "another key or note"
+            what = "added" if had is None else "removed" if has is None else "changed"
+            if had and has and (had.sign, had.read) != (has.sign, has.read):
+                what = "replaced: the old key is out"
             lines.append(f"key {name:<11} {what}")
     for environment in sorted({*old.environments, *new.environments}):
         was, now = old.environments.get(environment), new.environments.get(environment)
