@@ -44,9 +44,12 @@ class Common:
 
     def root(self) -> str:
         """The repository: the folder with sealpipe.yaml at or above `folder`. UsageError [no-repository]."""
+        from sealpipe.editing.writing import finish
         from sealpipe.trees import find_root
 
-        return find_root(self.folder)
+        root = find_root(self.folder)
+        finish(root)
+        return root
 
 
 class Target(NamedTuple):
