@@ -406,3 +406,47 @@ def test_a_pattern_that_costs_too_much_counts_as_a_match() -> None:
     costly = r"^(?:(a+)+\1)+$"
     made = compiled({"type": "object", "patternProperties": {costly: SECRET}})
     assert list(made.plaintext({"a" * 200 + "b": "hunter2"})) != []
+
+
+def doubling(keyword: str) -> dict[str, Any]:
+    """Two branches that describe the same key, each of which leads back to both."""
+    branches = [
+        {"properties": {"a": {"$ref": "#/$defs/node"}}, rule: 1}
+        for rule in ("minProperties", "maxProperties")
+    ]
+    node = {keyword: [*branches, {"type": "integer"}]}
+    return {"type": "object", "properties": {"a": {"$ref": "#/$defs/node"}}, "$defs": {"node": node}}
+
+
+@pytest.mark.parametrize("keyword", ["oneOf", "anyOf", "allOf"])
+def test_choices_that_double_at_each_level_are_refused_before_they_are_tried(keyword: str) -> None:
+    schema = compiled(doubling(keyword))
+    deep: Any = "x"
+    for _ in range(60):
+        deep = {"a": deep}
+    for problems in (schema.problems(deep), schema.part_problems(deep), plain_check(schema, (), deep)):
+        assert [problem.keyword for problem in problems] == ["cost"]
+    assert "cost" not in {problem.keyword for problem in schema.problems({"a": {"a": 1}})}
+
+
+def test_references_that_double_without_a_level_are_refused() -> None:
+    chain = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)}
+    schema = compiled(
+        {"properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": {**chain, "d40": {"type": "integer"}}}
+    )
+    assert [problem.keyword for problem in schema.problems({"a": "x"})] == ["cost"]
+
+
+def test_a_recursive_model_is_not_costly() -> None:
+    leaf = {"properties": {"leaf": {"type": "integer"}}, "additionalProperties": False}
+    both = {
+        "properties": {"all": {"type": "array", "items": {"$ref": "#/$defs/node"}}},
+        "additionalProperties": False,
+    }
+    schema = compiled(
+        {"properties": {"a": {"$ref": "#/$defs/node"}}, "$defs": {"node": {"oneOf": [leaf, both]}}}
+    )
+    deep: Any = {"leaf": 1}
+    for _ in range(20):
+        deep = {"all": [deep, {"leaf": 2}]}
+    assert schema.problems({"a": deep}) == []

@@ -16,6 +16,7 @@ from sealpipe.canonical import canonical, labelled
 from sealpipe.errors import Finding, InputError, Where
 from sealpipe.model import SchemaFile
 from sealpipe.paths import Concrete, Path, Segment, to_pointer
+from sealpipe.schemas.cost import Costs
 from sealpipe.schemas.engine import Checker, Problem, matches, schema_fault
 from sealpipe.schemas.references import gather, target, too_deep
 from sealpipe.schemas.rewrite import partial_schema, sealed_schema
@@ -61,6 +62,10 @@ class Effective:
         return made
 
     @cached_property
+    def _costs(self) -> Costs:
+        return Costs(self.walk)
+
+    @cached_property
     def _whole_checker(self) -> Checker:
         return Checker(self.sealed)
 
@@ -79,6 +84,9 @@ class Effective:
 
     def _asked(self, checker: Checker, values: Mapping[str, Any]) -> list[Problem]:
         # A token where none belongs is said by who checks tokens, and would be a wrong type here as well.
+        costly = self._costs.too_costly(values)
+        if costly is not None:
+            return [Problem(costly, "cost")]
         found = checker.problems(stand_in(values, self.walk.root))
         return [problem for problem in found if not looks_sealed(at(values, problem.path))]
 
@@ -205,7 +213,8 @@ def plain_check(schema: Effective, path: Path, value: Any) -> list[Problem]:
     """
     expression = _expression(schema.schema, schema.schema, path, 0)
     wrapped = {"allOf": [expression], "$defs": schema.schema.get("$defs", {})}
-    return Checker(wrapped).problems(value)
+    costly = Costs(Walk(wrapped)).too_costly(value)
+    return Checker(wrapped).problems(value) if costly is None else [Problem(costly, "cost")]
 
 
 def _expression(root: Mapping[str, Any], node: Any, path: Path, depth: int) -> Any:

@@ -66,6 +66,7 @@ _PLAIN_WORDS = {
     "not": ("forbidden", "is what the schema's `not` rules out"),
     "oneOf-many": ("ambiguous", "fits more than one of the forms of which the schema wants exactly one"),
     "pattern-cost": ("pattern", "has a pattern in its schema that costs too much to try"),
+    "cost": ("bad-schema", "is tried in too many forms: choices that recur have keys in common"),
     "false": ("forbidden", "must not be set: the schema accepts nothing here"),
 }
 

@@ -65,7 +65,7 @@ class Walk:
     """The spots of one schema. They are made when asked for and kept: a second document costs look-ups."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        self._root = schema
+        self.schema = schema
         self._spots: dict[tuple[int, ...], Spot] = {}
         self._kept: list[Any] = []  # ids are only unique while their objects live
         self._below: dict[int, bool] = {}
@@ -105,7 +105,7 @@ class Walk:
     def in_place(self, node: Mapping[str, Any]) -> Iterator[Any]:
         """Subschemas that apply to the same place as `node`."""
         if "$ref" in node:
-            yield target(self._root, node["$ref"])
+            yield target(self.schema, node["$ref"])
         for keyword in _IN_PLACE_MANY:
             yield from node.get(keyword, ())
         for keyword in _IN_PLACE_ONE:
@@ -131,7 +131,7 @@ class Walk:
         """Whether an annotation stands anywhere in the schema."""
         found = self._uses.get(keyword)
         if found is None:
-            every: list[Any] = [self._root]
+            every: list[Any] = [self.schema]
             seen: set[int] = set()
             found = False
             while every and not found:
@@ -139,7 +139,7 @@ class Walk:
                 if isinstance(node, Mapping) and id(node) not in seen:
                     seen.add(id(node))
                     found = keyword in node
-                    every += [*self.in_place(node), *(inner for _, inner in _below(node))]
+                    every += [*self.in_place(node), *(inner for _, inner in below(node))]
             self._uses[keyword] = found
         return found
 
@@ -153,11 +153,11 @@ class Walk:
                 return True
             reached.add(id(node))
             waiting += self.in_place(node)
-            waiting += [inner for _, inner in _below(node)]
+            waiting += [inner for _, inner in below(node)]
         return False
 
 
-def _below(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def below(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for keyword in ("properties", "patternProperties"):
         for name, inner in node.get(keyword, {}).items():
             yield name, inner
@@ -198,7 +198,7 @@ class Spot:
             key = min(segment, self._prefix)
         found = self._steps.get(key)
         if found is None:
-            inner = [n for node in self.nodes for n in _applying(node, key)]
+            inner = [n for node in self.nodes for n in applying(node, key)]
             found = self._steps[key] = self._walk.spot(inner)
         return found
 
@@ -225,7 +225,7 @@ def _unnamed(node: Mapping[str, Any]) -> Iterator[Any]:
     )
 
 
-def _applying(node: Mapping[str, Any], key: str | int) -> list[Any]:
+def applying(node: Mapping[str, Any], key: str | int) -> list[Any]:
     """The subschemas of one node for one key or index."""
     if isinstance(key, int):
         prefix = node.get("prefixItems", [])
