@@ -277,9 +277,9 @@ def attempt(case: Case, base: Trial, folder: Path, point: Point, fault: str) -> 
 
 
 def _passing(file: str) -> bool:
-    """What a dead process may leave: a temporary file of the atomic write, sealed as the file itself."""
+    """What a dead process may leave for the next command to take away; as sealed as the files themselves."""
     name = file.rpartition("/")[2]
-    return name.endswith((".tmp", ".lock"))
+    return name.endswith((".tmp", ".lock", ".journal"))
 
 
 def _until_swept(folder: Path, context: object) -> None:
@@ -298,6 +298,8 @@ def _go_on(case: Case, trial: Trial, context: object) -> None:
     code, said = trial.inside(words, case.stdin)
     assert code == 0, ("the next command", code, said, context)
     assert case.done(trial), context
+    left = [file for file in trial.files() if file.endswith((".tmp", ".journal"))]
+    assert not left, (left, context)
     if STORE in case.changes:
         assert trial.inside(["verify", "dev"])[0] == 0, (trial.inside(["verify", "dev"]), context)
         left = [path.name for path in (trial.root / STORE).glob(".tmp-*")]

@@ -97,6 +97,8 @@ def test_what_a_dying_process_left_half_written_is_finished(tmp_path: Path, at: 
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     finish(str(tmp_path))
+    for left in tmp_path.glob(".*.tmp"):
+        pytest.fail(f"{left} is left")
     assert contents(tmp_path) == (BEFORE if at <= 2 else AFTER)
     assert not (tmp_path / JOURNAL).exists()
     apply(str(tmp_path), [FileEdit("two", contents(tmp_path)["two"], b"4")])

@@ -48,6 +48,7 @@ def apply(root: str, edits: Sequence[FileEdit]) -> None:
         _finish(root)
         for edit in wanted:
             _check_unchanged(root, edit)
+            _sweep(root, edit)
         if len(wanted) > 1:
             write_atomic(Path(root, JOURNAL), _journal(wanted), mode=0o600)
         try:
@@ -93,7 +94,16 @@ def _finish(root: str) -> None:
     if states == {"before", "after"}:
         for edit in edits:
             _write(root, edit)
+    for edit in edits:
+        _sweep(root, edit)
     journal.unlink()
+
+
+def _sweep(root: str, edit: FileEdit) -> None:
+    # Everybody who writes here holds the lock, so a temporary file was left by a process that died.
+    path = Path(root, edit.file)
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def _journal(edits: Sequence[FileEdit]) -> bytes:
