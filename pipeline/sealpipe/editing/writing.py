@@ -48,7 +48,8 @@ def apply(root: str, edits: Sequence[FileEdit]) -> None:
         _finish(root)
         for edit in wanted:
             _check_unchanged(root, edit)
-            _sweep(root, edit)
+            _sweep(root, edit.file)
+        _sweep(root, JOURNAL)
         if len(wanted) > 1:
             write_atomic(Path(root, JOURNAL), _journal(wanted), mode=0o600)
         try:
@@ -95,13 +96,13 @@ def _finish(root: str) -> None:
         for edit in edits:
             _write(root, edit)
     for edit in edits:
-        _sweep(root, edit)
+        _sweep(root, edit.file)
     journal.unlink()
 
 
-def _sweep(root: str, edit: FileEdit) -> None:
+def _sweep(root: str, file: str) -> None:
     # Everybody who writes here holds the lock, so a temporary file was left by a process that died.
-    path = Path(root, edit.file)
+    path = Path(root, file)
     for left in path.parent.glob(f".{path.name}.*.tmp"):
         left.unlink(missing_ok=True)
 
