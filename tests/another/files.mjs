@@ -1,32 +1,48 @@
-// What people and publishers read besides releases: keyrings and the record of the last publish.
-import { BOX, DOCUMENT, HEX, NAME, TIME, TRUST, UNIT, b64, canonical, cursor, fits, hex, int, isKey, need, no, openBox, readKey, signers, strict, text, trust } from './reader.mjs';
+// What people and publishers read besides releases: keyrings, and the record of the last publish.
+import {
+  BOX, DOCUMENT, HEX, NAME, TEXT, attempt, b64, canonical, cursor, fits, hex, int, isKey, need, no, openBox, past, publicOf,
+  readKey, signers, strict, trust,
+} from './reader.mjs';
 
-export const trustOf = (g) => trust(Buffer.from(canonical(strict(Buffer.from(JSON.stringify(g.trust))))), Buffer.from(g.trust.project, 'hex'));
-// Keyring and state
-const boxes = { '*': [NAME, BOX] }, pub = isKey('x25519');
-const KEYRING = { format: (v) => v === 1, project: HEX(32), environment: NAME, version: int(1), 'past?': TRUST['past?'], people: { public: pub },
+const pub = isKey('x25519'), boxes = { '*': [NAME, BOX] };
+const KEYRING = {
+  format: (v) => v === 1, project: HEX(32), environment: NAME, version: int(1, 2 ** 31), 'past?': past, people: { public: pub },
   keys: { '*': [DOCUMENT, { public: pub, private: boxes, 'previous?': [{ public: pub, private: BOX }] }] },
-  readers: { '*': [NAME, (v) => fits(v, { read: isKey('recipient'), kind: /^(person|machine)$/, 'unit?': UNIT, 'box?': BOX, 'since?': text(128) })
-    && (v.kind === 'person' ? v.box && !v.unit : v.unit && !v.box)] } };
-export function keyring(data, t, environment, name, secret) {
-  const { signatures, ...body } = data, admins = t.role(environment, 'admins');
-  const list = signatures.map((s) => ({ key: hex(readKey.ed25519(t.keys[s.by]?.sign ?? no('malformed-keyring'))), signature: b64(s.sig, 'malformed-keyring') }));
-  need(signers('KEYRING', Buffer.from(canonical(body)), list, admins)(admins), 'unsigned-keyring');
-  need(fits(body, KEYRING), 'malformed-keyring');
+  readers: { '*': [NAME, (v) => fits(v, { read: isKey('recipient'), kind: /^(person|machine)$/, 'unit?': /^[a-z0-9_-]+\/[a-z0-9_-]+$/,
+    'box?': BOX, 'since?': TEXT }) && ('box' in v) === (v.kind === 'person') && ('unit' in v) === (v.kind === 'machine')] },
+};
+
+export const trustOf = (t) => trust(Buffer.from(canonical(t)), Buffer.from(t.project, 'hex'));
+
+// Document → its private keys, current first, that `secret` opens; nothing for who is no reader.
+export function keyring(data, t, environment, secret) {
+  const { signatures = [], ...body } = data, word = 'malformed-keyring', named = Object.entries(body.readers ?? {});
+  need(attempt(() => fits(body, KEYRING), word) && fits(signatures, [{ by: NAME, sig: TEXT }]), word);
+  need(new Set(named.map(([, r]) => r.read)).size === named.length && !body.readers.people, word);
+  need(Object.values(body.keys).every((k) => Object.keys(k.private).every((n) => n === 'people' || body.readers[n]?.unit)), word);
   need(body.project === t.project && body.environment === environment, 'foreign-keyring');
-  const me = body.readers[name] ?? no('unknown-reader'), is = (text) => (p) => p.equals(readKey.x25519(text));
-  const [as, key] = me.box ? ['people', openBox(b64(me.box), secret, is(body.people.public))] : [name, secret];
+  const admins = t.role(environment, 'admins'), known = signatures.filter((s) => t.keys[s.by]?.sign);
+  const list = known.map((s) => ({ key: hex(readKey.ed25519(t.keys[s.by].sign)), signature: b64(s.sig, word) }));
+  need(attempt(() => signers('KEYRING', Buffer.from(canonical(body)), list, admins), 'unsigned-keyring')(admins), 'unsigned-keyring');
+  const [name, me] = named.find(([, r]) => readKey.recipient(r.read).equals(publicOf(secret))) ?? [];
+  const is = (stated) => (found) => found.equals(readKey.x25519(stated));
+  const [as, key] = me?.box ? ['people', openBox(b64(me.box), secret, is(body.people.public))] : [name, secret];
   return Object.fromEntries(Object.entries(body.keys).filter(([, k]) => as in k.private).map(([document, k]) => {
     const current = openBox(b64(k.private[as]), key, is(k.public));
     return [document, [current, ...(k.previous ?? []).map((old) => openBox(b64(old.private), current, is(old.public)))].map(hex)];
   }));
 }
+
+// The record of the last publish; null where it does not count.
 export function state(b, t, environment) {
-  need(b.length <= 16384 && b.subarray(0, 17).equals(Buffer.from('SEALPIPE-STATE-1\n')), 'malformed-state');
-  const r = cursor(b, 'malformed-state', 17), { list, body } = r.block(), roles = ['publishers', 'break_glass'].map((n) => t.role(environment, n));
-  r.end();
-  need(signers('STATE', body, list, ...roles)({ need: 1, keys: roles.flatMap((x) => x.keys) }), 'untrusted-signature');
-  const s = strict(body, 'malformed-state'), any = (v) => typeof v === 'string';
-  need(fits(s, { project: HEX(32), environment: NAME, commit: any, batch: any, publisher: any, at: TIME, 'superseded?': any }), 'malformed-state');
-  return need(s.project === t.project && s.environment === environment, 'foreign-project') && s;
+  try {
+    need(b.length <= 16384 && b.subarray(0, 17).equals(Buffer.from('SEALPIPE-STATE-1\n')), 'malformed-state');
+    const r = cursor(b, 'malformed-state', 17), { list, body } = r.block(), roles = ['publishers', 'break_glass'].map((n) => t.role(environment, n));
+    need(r.end() && signers('STATE', body, list, ...roles)({ need: 1, keys: roles.flatMap((x) => x.keys) }), 'untrusted-signature');
+    const s = strict(body), { project, environment: e, commit = '', batch = '', publisher = '', at = '', superseded = '' } = s;
+    need(fits([commit, batch, publisher, at, superseded], [TEXT]) && /^([0-9a-f]{40}|[0-9a-f]{64})?$/.test(commit), 'malformed-state');
+    return need(project === t.project && e === environment, 'foreign-project') && { commit, batch, publisher, at, superseded };
+  } catch (error) {
+    return error.constructor === Error ? no(error) : null;
+  }
 }

@@ -32,7 +32,7 @@ const work = {
     const digest = reader.digest('root', Buffer.concat([unhex(g.project), Buffer.from([g.need, g.keys.length]), unhex(g.keys.join(''))]));
     return { digest };
   },
-  pins: ({ pins }) => ({ pins: reader.pins(pins) }),
+  pins: ({ pins }) => ({ pins: reader.pins(pins).map((pin) => [pin.digest, pin.low]) }),
   json: ({ bytes }) => ({ canonical: hex(Buffer.from(reader.canonical(reader.strict(unhex(bytes))))) }),
   place(g) {
     const draft = reader.strict(unhex(g.draft));
@@ -47,14 +47,14 @@ const work = {
     return { ...facts, opened: Object.fromEntries(opened) };
   },
   head(g) {
-    const chunk = (key) => (key in g.chunks ? Buffer.alloc(g.chunks[key].size, unhex(g.chunks[key].repeat)) : undefined);
+    const chunk = (key) => (key in g.chunks ? Buffer.alloc(g.chunks[key].size, unhex(g.chunks[key].byte)) : undefined);
     const bytes = reader.head(unhex(g.head), g.environment, g.service, chunk);
     return { size: bytes.length, blake2b: hex(sodium.crypto_generichash(32, bytes)) };
   },
   newer: ({ have, offered }) => ({ is: reader.newer(have, offered) }),
   box: ({ box, secret, stated }) => ({ opened: hex(reader.openBox(unhex(box), unhex(secret), (p) => hex(p) === stated)) }),
-  keyring: (g) => ({ documents: files.keyring(json(g.keyring), files.trustOf(g), g.environment, g.name, unhex(g.secret)) }),
-  state: (g) => ({ state: files.state(unb64(g.state), files.trustOf(g), g.environment) }),
+  keyring: (g) => ({ documents: files.keyring(json(g.keyring), files.trustOf(json(g.trust)), g.environment, unhex(g.secret)) }),
+  state: (g) => ({ state: files.state(unb64(g.state), files.trustOf(json(g.trust)), g.environment) }),
 };
 
 let cases = 0, failures = 0, differ = 0;
@@ -65,8 +65,10 @@ for (const name of readdirSync(folder).filter((each) => each.endsWith('.json')).
       found = error instanceof reader.Refused ? { refused: error.message } : { crashed: String(error.stack) };
     }
     const wanted = vector.refused ?? vector.gives;
-    const gives = found.gives && Object.fromEntries(Object.keys(found.gives).map((k) => [k, vector.gives?.[k]]));
-    const right = vector.refused ? found.refused === wanted : gives && reader.canonical(json(found.gives)) === reader.canonical(json(gives));
+    // A case may give less than the reader finds, and more (what only a writer makes): the rest must be equal.
+    const both = Object.keys(found.gives ?? {}).filter((k) => k in (vector.gives ?? {}));
+    const equal = both.every((k) => reader.canonical(json(found.gives[k])) === reader.canonical(json(vector.gives[k])));
+    const right = vector.refused ? found.refused === wanted : found.gives && equal && (both.length || vector.do === 'signature');
     cases += 1;
     failures += vector.refused ? 1 : 0;
     if (!right) console.log(`${name}: ${vector.name}: wanted ${JSON.stringify(wanted)}, found ${JSON.stringify(found)}`);

@@ -156,7 +156,7 @@ def changed(document: dict[str, Any], change: Change) -> dict[str, Any]:
         if value is ...:
             del node[last]
         else:
-            node[last] = value
+            node[int(last) if isinstance(node, list) else last] = json.loads(json.dumps(value))
     return found
 
 
