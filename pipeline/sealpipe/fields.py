@@ -88,7 +88,8 @@ class Fields:
         return text
 
     def format_one(self) -> None:
-        if self.data.get("format") != 1 or isinstance(self.data.get("format"), bool):
+        found = self.data.get("format")
+        if type(found) is not int or found != 1:
             raise self.wrong("format", "is not one that this version of sealpipe knows (1)")
 
     def project(self) -> str:

@@ -229,9 +229,9 @@ def _environment(fields: Fields, signers: Collection[str]) -> EnvironmentTrust:
 
 
 def _role(fields: Fields, field: str, signers: Collection[str], absent: Role) -> Role:
-    data = fields.data.get(field)
-    if data is None:
+    if field not in fields.data:
         return absent
+    data = fields.data[field]
     if isinstance(data, list):
         need, of = (1 if data else absent.need), data
     else:

@@ -87,7 +87,8 @@ const point = (b) => need(BigInt(`0x${hex(Buffer.from(b).reverse())}`) < 2n ** 2
   && attempt(() => sodium.crypto_scalarmult(Buffer.alloc(32, 1), b), w) && b;
 const key32 = (label) => (t) => need(t.startsWith(label) && t.length === label.length + 43, w) && b64(t.slice(label.length), w);
 export const readKey = {
-  identity: bech32('age-secret-key-'), machine: bech32('sealpipe-signing-key-'), ed25519: key32('ed25519:'),
+  identity: bech32('age-secret-key-'), 
+  machine: (t) => need(!/^age-secret-key-/i.test(t), 'unsupported-key') && bech32('sealpipe-signing-key-')(t), ed25519: key32('ed25519:'),
   recipient: (t) => need(!/^(age1pq|age1[^1]*1|ssh-)/.test(t), 'unsupported-key') && point(bech32('age')(t)),
   x25519: (t) => point(key32('x25519:')(t)),
 };

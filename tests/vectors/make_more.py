@@ -196,7 +196,7 @@ def keys() -> list[Row]:
         no("identity cut", "identity", identity[:-1]),
         no("identity of mixed case", "identity", "age" + identity[3:]),
         no("machine's key as an identity", "identity", machine),
-        no("identity as a machine's key", "machine", identity),
+        no("identity as a machine's key", "machine", identity, "unsupported-key"),
         no(
             "recipient with a wrong checksum",
             "recipient",
@@ -749,6 +749,8 @@ def forms() -> list[Row]:
         ("a name in capitals", {"keys.Ben": {"sign": f"ed25519:{b64(public('zed'))}"}}),
         ("17 in past", {"past": ["00" * 32] * 17}),
         ("format true", {"format": True}),
+        ("format 1.0", {"format": 1.0}),
+        ("version 7.0", {"version": 7.0}),
         ("version 0", {"version": 0}),
         ("no environments", {"environments": ...}),
         ("protected that is a text", {roles + "protected": "yes"}),

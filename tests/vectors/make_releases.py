@@ -288,7 +288,10 @@ def refused() -> list[dict[str, Any]]:
         case("break-glass unrecorded", "unrecorded-break-glass", release(publishers=["ben"])),
         case("draft swapped", "altered-draft", release(shipped=jcs(changed(draft(), {"values.ratio": 1})))),
         case("draft field missing", "malformed-draft", release(draft={"locked": ...})),
-        *(case(f"form of {path}", "malformed-draft", release(draft={path: value})) for path, value in FORMS),
+        *(
+            case(f"form {n}: {path}", "malformed-draft", release(draft={path: value}))
+            for n, (path, value) in enumerate(FORMS)
+        ),
         case("key of an un-keyed list", "no-place", release(draft=in_plain_list)),
         case("unlisted secret", "unlisted-secret", release(draft={"values.text": password})),
         case("no token", "malformed-secret", release(draft={"values.db.password": "ENC[NACL1"})),
