@@ -87,6 +87,18 @@ def from_pointer(text: str) -> tuple[str, ...]:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in text[1:].split("/"))
 
 
+def from_reference(text: str) -> tuple[str, ...] | None:
+    """The segments of a schema's local reference (`#/$defs/port`); None for other files and anchors."""
+    from urllib.parse import unquote
+
+    if not text.startswith("#") or (len(text) > 1 and text[1] != "/"):
+        return None
+    try:
+        return from_pointer(unquote(text[1:], errors="strict"))
+    except ValueError:
+        return None
+
+
 def settle(tree: Any, path: Sequence[Segment]) -> Concrete | None:
     """The concrete path that `path` names in `tree`, or None where nothing is there.
 

@@ -15,11 +15,11 @@ from sealpipe.editing.sealing import line_of, merge_keys_of, place_of, present_a
 from sealpipe.editing.values import explain_value
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, RefusedError, UsageError
+from sealpipe.jsontext import add_property
 from sealpipe.membership.slots import Slot, typed_path
 from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import Path, lookup, settle, show_path, typed
 from sealpipe.schemas.compile import known_at, secret_at
-from sealpipe.schemas.jsontext import add_property
 from sealpipe.tokens import parse_token
 
 

@@ -12,13 +12,13 @@ from sealpipe.editing.given import Given, infer_schema, problems
 from sealpipe.editing.sealing import line_of, present_at, seal_at
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, UsageError
+from sealpipe.jsontext import add_property
 from sealpipe.membership.slots import Slot, units_of
 from sealpipe.model import DocumentId
 from sealpipe.paths import Concrete, settle, show_path
 from sealpipe.project import layer_ids
 from sealpipe.schemas.engine import Problem
 from sealpipe.schemas.explain import explain
-from sealpipe.schemas.jsontext import add_property
 from sealpipe.tokens import looks_sealed
 
 

@@ -12,6 +12,7 @@ from sealpipe.documents.merge import LayerValue, provenance
 from sealpipe.documents.origins import origins
 from sealpipe.errors import StoreError, TrustError, UsageError, Where
 from sealpipe.git import BlameLine
+from sealpipe.jsontext import where as schema_where
 from sealpipe.looking.reading import (
     UNSEALED,
     View,
@@ -29,7 +30,6 @@ from sealpipe.paths import Concrete, Path, lookup, settle, show_path, to_pointer
 from sealpipe.project import layer_ids
 from sealpipe.released import Unit
 from sealpipe.schemas.compile import Effective
-from sealpipe.schemas.jsontext import where as schema_where
 from sealpipe.schemas.walk import types_of
 from sealpipe.tokens import key_id, looks_sealed, parse_token
 from sealpipe.trust import Pin

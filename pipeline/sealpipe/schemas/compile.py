@@ -79,7 +79,9 @@ class Effective:
 
     def part_problems(self, values: Mapping[str, Any]) -> list[Problem]:
         """The same for one layer, whose nulls delete and whose rest may stand in another layer."""
-        part = without_deleted(values, self.walk.root) if self.walk.uses("x-merge-key") else values
+        # Of a choice, a layer may delete what only another form than its own describes.
+        deleting = any(self.walk.uses(keyword) for keyword in ("x-merge-key", "oneOf", "anyOf"))
+        part = without_deleted(values, self.walk.root) if deleting else values
         return self._asked(self._part_checker, part)
 
     def _asked(self, checker: Checker, values: Mapping[str, Any]) -> list[Problem]:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sealpipe.errors import Finding
+from sealpipe.jsontext import Steps, where
 from sealpipe.model import SchemaFile
-from sealpipe.paths import to_pointer
+from sealpipe.paths import from_reference, to_pointer
 from sealpipe.schemas.engine import Checker, schema_fault, unsatisfiable
-from sealpipe.schemas.jsontext import Steps, where
-from sealpipe.schemas.references import Gathered, children, segments, target, too_deep
+from sealpipe.schemas.references import Gathered, children, target, too_deep
 from sealpipe.schemas.walk import is_marked
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -191,7 +191,7 @@ def _references(file: SchemaFile, steps: Steps, node: Mapping[str, Any]) -> Iter
     if "$ref" not in node:
         return
     reference = node["$ref"]
-    if not isinstance(reference, str) or segments(reference) is None:
+    if not isinstance(reference, str) or from_reference(reference) is None:
         what = "only references within the file are followed (#/$defs/NAME); nothing is fetched"
         yield _finding(file, "bad-reference", (*steps, "$ref"), what)
     elif target(file.schema, reference) is None:
@@ -204,7 +204,7 @@ def _applied(file: SchemaFile, node: Mapping[str, Any], steps: Steps) -> Iterato
         if below[0] not in ("$defs", "definitions"):
             yield (*steps, *below), inner, str(below[0])
     if "$ref" in node:
-        yield segments(node["$ref"]) or (), target(file.schema, node["$ref"]), "$ref"
+        yield from_reference(node["$ref"]) or (), target(file.schema, node["$ref"]), "$ref"
 
 
 def _in_lists(file: SchemaFile) -> Iterator[Finding]:
@@ -237,6 +237,9 @@ def _open_objects(file: SchemaFile) -> Iterator[Finding]:
             continue
         seen.add((id(node), covered))
         closed = covered or "additionalProperties" in node or "unevaluatedProperties" in node
+        # A choice of closed forms is closed; what a form refers to is looked at where it stands.
+        forms = [*node.get("oneOf", ()), *node.get("anyOf", ())]
+        closed = closed or (bool(forms) and all(map(_closed_form, forms)))
         if not closed and _describes_map(node) and not is_marked(node):
             what = "this map takes any key, so a typo passes"
             yield _finding(file, "open-object", steps, what, 'add "additionalProperties": false')
@@ -265,9 +268,15 @@ def _defaults(file: SchemaFile) -> Iterator[Finding]:
             )
 
 
+def _closed_form(form: Any) -> bool:
+    return form is False or (isinstance(form, Mapping) and bool({"additionalProperties", "$ref"} & set(form)))
+
+
 def _impossible(file: SchemaFile) -> Iterator[Finding]:
-    for pointer in unsatisfiable(file.schema):
-        steps = segments("#" + pointer) or ()
+    # A service may require what only the schema of a layer describes.
+    properties = {**dict.fromkeys(file.schema.get("required", ()), True), **file.schema.get("properties", {})}
+    for pointer in unsatisfiable({**file.schema, "properties": properties} if properties else file.schema):
+        steps = from_reference("#" + pointer) or ()
         node = target(file.schema, "#" + pointer)
         # Who refers to an impossible definition is impossible too; the definition is the cause.
         if isinstance(node, Mapping) and "$ref" not in node:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from sealpipe.paths import from_pointer
+from sealpipe.paths import from_reference
 
 # Keywords whose value is a subschema, a list of them, or a map of them.
 ONE = (
@@ -63,20 +63,10 @@ def too_deep(schema: Any) -> bool:
     return bool(level)
 
 
-def segments(reference: str) -> tuple[str, ...] | None:
-    """The pointer of a local reference; None for `other.json`, `http:…` and anchors."""
-    if not reference.startswith("#") or (len(reference) > 1 and reference[1] != "/"):
-        return None
-    try:
-        return from_pointer(unquote(reference[1:], errors="strict"))
-    except ValueError:
-        return None
-
-
 def target(root: Mapping[str, Any], reference: object) -> Any:
     """The subschema that a local reference names, or None where it leads nowhere."""
     node: Any = root
-    steps = segments(reference) if isinstance(reference, str) else None
+    steps = from_reference(reference) if isinstance(reference, str) else None
     if steps is None:
         return None
     for step in steps:
@@ -122,7 +112,7 @@ class Gathered:
         return copied
 
     def _define(self, reference: str, root: Mapping[str, Any], prefix: str) -> str:
-        steps = segments(reference)
+        steps = from_reference(reference)
         name = self._names.get((prefix, steps or (reference,)))
         if name is None:
             found = target(root, reference)

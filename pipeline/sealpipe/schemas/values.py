@@ -70,9 +70,12 @@ def _type(token: str) -> str:
 
 
 def without_deleted(value: Any, spot: Spot) -> Any:
-    """`value` without the `$delete` elements of keyed lists."""
+    """`value` without the `$delete` elements of keyed lists and the nulls at places that the schema knows."""
     if isinstance(value, Mapping):
-        return {key: without_deleted(inner, spot.step(key)) for key, inner in value.items()}
+        inside = ((key, inner, spot.step(key)) for key, inner in value.items())
+        return {
+            key: without_deleted(inner, at) for key, inner, at in inside if inner is not None or not at.known
+        }
     if not isinstance(value, list):
         return value
     keyed = spot.annotation("x-merge-key") is not None

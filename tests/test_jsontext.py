@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealpipe.errors import InputError, Where
-from sealpipe.schemas.jsontext import add_property, spans, where
+from sealpipe.jsontext import add_property, spans, where
 
 TEXT = """{
   "type": "object",

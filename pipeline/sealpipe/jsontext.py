@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sealpipe.errors import Finding, InputError, Where
-from sealpipe.paths import Path, show_path
-from sealpipe.schemas.references import segments
+from sealpipe.paths import Path, from_reference, show_path
 
 Steps = tuple[str | int, ...]
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -62,7 +61,7 @@ def add_property(text: str, path: Path, schema: Mapping[str, Any], *, file: str 
     for depth, segment in enumerate(path):
         node = _node(root, at)
         while isinstance(node, dict) and isinstance(node.get("$ref"), str) and "properties" not in node:
-            at = segments(node["$ref"]) or ()
+            at = from_reference(node["$ref"]) or ()
             node = _node(root, at)
         if not isinstance(segment, str) or not isinstance(node, dict) or not _plain_map(node):
             raise InputError([_cannot(path, depth, file)])
