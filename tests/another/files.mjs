@@ -1,14 +1,24 @@
 // What people and publishers read besides releases: keyrings, and the record of the last publish.
+import { Refused, attempt, canonical, fits, int, isMap, need, strict } from './json.mjs';
 import {
-  BOX, DOCUMENT, HEX, NAME, TEXT, attempt, b64, canonical, cursor, fits, hex, int, isKey, need, no, openBox, past, publicOf,
-  readKey, signers, strict, trust,
+  BOX, DOCUMENT, HEX, NAME, TEXT, b64, bech32, cursor, hex, isKey, key32, openBox, past, publicOf, readEd25519, readIdentity, signers,
+  sodium, trust,
 } from './reader.mjs';
 
-const pub = isKey('x25519'), boxes = { '*': [NAME, BOX] };
+export const signingSeed = (secret) => Buffer.from(sodium.crypto_generichash(32, 'sealpipe.sign.1\n', secret));
+
+const w = 'malformed-key', point = (b) => need(BigInt(`0x${hex(Buffer.from(b).reverse())}`) < 2n ** 255n - 19n, w)
+  && attempt(() => sodium.crypto_scalarmult(Buffer.alloc(32, 1), b), w) && b;
+export const readKey = {
+  identity: readIdentity, ed25519: readEd25519, x25519: (t) => point(key32('x25519:')(t)),
+  machine: (t) => need(!/^age-secret-key-/i.test(t), 'unsupported-key') && bech32('sealpipe-signing-key-')(t),
+  recipient: (t) => need(!/^(age1pq|age1[^1]*1|ssh-)/.test(t), 'unsupported-key') && point(bech32('age')(t)),
+};
+const pub = isKey(readKey.x25519), boxes = { '*': [NAME, BOX] };
 const KEYRING = {
   format: (v) => v === 1, project: HEX(32), environment: NAME, version: int(1, 2 ** 31), 'past?': past, people: { public: pub },
   keys: { '*': [DOCUMENT, { public: pub, private: boxes, 'previous?': [{ public: pub, private: BOX }] }] },
-  readers: { '*': [NAME, (v) => fits(v, { read: isKey('recipient'), kind: /^(person|machine)$/, 'unit?': /^[a-z0-9_-]+\/[a-z0-9_-]+$/,
+  readers: { '*': [NAME, (v) => fits(v, { read: isKey(readKey.recipient), kind: /^(person|machine)$/, 'unit?': /^[a-z0-9_-]+\/[a-z0-9_-]+$/,
     'box?': BOX, 'since?': TEXT }) && ('box' in v) === (v.kind === 'person') && ('unit' in v) === (v.kind === 'machine')] },
 };
 
@@ -39,10 +49,13 @@ export function state(b, t, environment) {
     need(b.length <= 16384 && b.subarray(0, 17).equals(Buffer.from('SEALPIPE-STATE-1\n')), 'malformed-state');
     const r = cursor(b, 'malformed-state', 17), { list, body } = r.block(), roles = ['publishers', 'break_glass'].map((n) => t.role(environment, n));
     need(r.end() && signers('STATE', body, list, ...roles)({ need: 1, keys: roles.flatMap((x) => x.keys) }), 'untrusted-signature');
-    const s = strict(body), { project, environment: e, commit = '', batch = '', publisher = '', at = '', superseded = '' } = s;
+    const s = strict(body);
+    need(isMap(s), 'malformed-state');
+    const { project, environment: e, commit = '', batch = '', publisher = '', at = '', superseded = '' } = s;
     need(fits([commit, batch, publisher, at, superseded], [TEXT]) && /^([0-9a-f]{40}|[0-9a-f]{64})?$/.test(commit), 'malformed-state');
     return need(project === t.project && e === environment, 'foreign-project') && { commit, batch, publisher, at, superseded };
   } catch (error) {
-    return error.constructor === Error ? no(error) : null;
+    if (error instanceof Refused) return null;
+    throw error;
   }
 }

@@ -1,73 +1,17 @@
 // A reader of sealpipe's releases, written from docs/FORMAT.md alone. It shares no code with the package.
-import sodium from 'libsodium-wrappers-sumo';
+import { createRequire } from 'node:module';
+import { any, attempt, bool, canonical, fits, int, isMap, need, no, or, strict, text, utf8 } from './json.mjs';
+export const sodium = createRequire(import.meta.url)('libsodium-wrappers-sumo'); // its ESM build asks for a newer node
 await sodium.ready;
 
-export class Refused extends Error {}
-export const no = (word) => { throw new Refused(word); };
-export const need = (ok, word) => ok || no(word);
-export const attempt = (work, word) => { try { return work(); } catch { return no(word); } };
 const cat = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part)));
 export const hex = (bytes) => Buffer.from(bytes).toString('hex');
-const u32 = (n) => { const b = Buffer.alloc(4); b.writeUInt32BE(n); return b; };
-const lp = (x) => cat(u32(Buffer.byteLength(x)), x);
+const u32 = (n) => Buffer.from(n.toString(16).padStart(8, '0'), 'hex'), lp = (x) => cat(u32(Buffer.byteLength(x)), x);
 const H = (n, label, x) => Buffer.from(sodium.crypto_generichash(n, cat(label, '\n', x)));
 export const digest = (label, x) => hex(H(32, `sealpipe.${label}.1`, x));
 export const keyId = (pub) => hex(H(8, 'sealpipe.kid.1', pub));
-const utf8 = (b, word) => attempt(() => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(b), word);
-export function b64(text, word) {
-  const bytes = Buffer.from(text, 'base64url');
-  return need(/^[\w-]*$/.test(text) && bytes.toString('base64url') === text, word) && bytes;
-}
-
-// JSON. A float is a Number object, an integer a primitive: 1.0 is no integer.
-const isMap = (v) => v !== null && typeof v === 'object' && !Array.isArray(v) && !(v instanceof Number);
-export function canonical(v) {
-  if (Array.isArray(v)) return `[${v.map(canonical).join()}]`;
-  return isMap(v) ? `{${Object.keys(v).sort().map((k) => `${canonical(k)}:${canonical(v[k])}`).join()}}` : JSON.stringify(v);
-}
-export function strict(bytes, word = 'malformed-json', levels = 64) {
-  const text = utf8(bytes, word), bad = () => no(word);
-  let at = 0;
-  const take = (re) => { re.lastIndex = at; const m = re.exec(text); at = m ? re.lastIndex : at; return m?.[0]; };
-  const next = (re) => { take(/[ \t\n\r]*/y); const m = take(re); take(/[ \t\n\r]*/y); return m; };
-  const string = () => {
-    const s = JSON.parse(next(/"(?:[^"\\\0-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y) ?? bad());
-    return /\p{Surrogate}/u.test(s) ? bad() : s;
-  };
-  const number = (lit) => {
-    const n = Number(lit), whole = /^-?\d+$/.test(lit);
-    need(Number.isFinite(n) && (!whole || Number.isSafeInteger(n) || canonical(n) === lit), word);
-    return whole && Number.isSafeInteger(n) ? n + 0 : new Number(n);
-  };
-  const value = (level) => {
-    const open = next(/[[{]/y), plain = open ?? next(/true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y);
-    if (!open) return plain === undefined ? string() : /^[tfn]/.test(plain) ? JSON.parse(plain) : number(plain);
-    const list = open === '[', out = list ? [] : Object.create(null), close = list ? /]/y : /}/y;
-    if (level > levels) bad();
-    if (next(close)) return out;
-    do {
-      const key = list ? out.length : string();
-      if (!list && (!next(/:/y) || key in out)) bad();
-      out[key] = value(level + 1);
-    } while (next(/,/y));
-    return next(close) ? out : bad();
-  };
-  const out = value(1);
-  return at === text.length ? out : bad();
-}
-// Forms: a pattern, a test, [each], {field: form, 'optional?': form} or {'*': [name, each]}.
-export function fits(v, f) {
-  if (f instanceof RegExp) return typeof v === 'string' && f.test(v);
-  if (typeof f === 'function') return f(v);
-  if (Array.isArray(f)) return Array.isArray(v) && v.every((each) => fits(each, f[0]));
-  if (f['*']) return isMap(v) && Object.entries(v).every(([k, each]) => fits(k, f['*'][0]) && fits(each, f['*'][1]));
-  return isMap(v) && Object.keys(v).every((k) => k in f || `${k}?` in f)
-    && Object.entries(f).every(([k, g]) => (k.endsWith('?') && !(k.slice(0, -1) in v)) || fits(v[k.replace('?', '')], g));
-}
-export const int = (low, high = 2 ** 53 - 1) => (v) => Number.isInteger(v) && v >= low && v <= high;
-const text = (most, least = 0) => (v) => fits(v, /^[^\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$/)
-  && [...v].length <= most && [...v].length >= least;
-const bool = (v) => typeof v === 'boolean', any = () => true, or = (other, f) => (v) => v === other || fits(v, f);
+export const b64 = (text, word, bytes = Buffer.from(text, 'base64url')) => need(
+  /^[\w-]*$/.test(text) && bytes.toString('base64url') === text, word) && bytes;
 const N = '[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?', COMMIT = /^([0-9a-f]{40}|[0-9a-f]{64})$/, POINTER = /^(\/([^~/]|~[01])*)*$/u;
 export const NAME = new RegExp(`^${N}$`), DOCUMENT = new RegExp(`^_?${N}$`), HEX = (n) => new RegExp(`^[0-9a-f]{${n}}$`), TEXT = /^[^]*$/;
 
@@ -76,25 +20,17 @@ const BECH32 = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l', w = 'malformed-key';
 const bits = (values) => values.map((v) => v.toString(2).padStart(5, '0')).join('');
 const bytesOf = (values, word) => need(!values.includes(-1) && bits(values).endsWith('0000'), word)
   && Buffer.from(bits(values).match(/.{8}/g).map((b) => parseInt(b, 2)));
-const bech32 = (prefix) => (spelt) => {
+export const bech32 = (prefix) => (spelt) => {
   const lower = need([spelt.toLowerCase(), spelt.toUpperCase()].includes(spelt) && spelt, w).toLowerCase();
   const data = [...lower.slice(prefix.length + 1)].map((c) => BECH32.indexOf(c)), codes = [...prefix].map((c) => c.charCodeAt(0));
   const sum = [...codes.map((c) => c >> 5), 0, ...codes.map((c) => c & 31), ...data].reduce((c, v) => [0x3b6a57b2, 0x26508e6d, 0x1ea119fa,
     0x3d4233dd, 0x2a1462b3].reduce((x, g, i) => ((c >>> 25 >> i) & 1 ? x ^ g : x), ((c & 0x1ffffff) << 5) ^ v), 1);
   return need(lower.startsWith(`${prefix}1`) && data.length === 58 && sum === 1, w) && bytesOf(data.slice(0, 52), w);
 };
-const point = (b) => need(BigInt(`0x${hex(Buffer.from(b).reverse())}`) < 2n ** 255n - 19n, w)
-  && attempt(() => sodium.crypto_scalarmult(Buffer.alloc(32, 1), b), w) && b;
-const key32 = (label) => (t) => need(t.startsWith(label) && t.length === label.length + 43, w) && b64(t.slice(label.length), w);
-export const readKey = {
-  identity: bech32('age-secret-key-'), 
-  machine: (t) => need(!/^age-secret-key-/i.test(t), 'unsupported-key') && bech32('sealpipe-signing-key-')(t), ed25519: key32('ed25519:'),
-  recipient: (t) => need(!/^(age1pq|age1[^1]*1|ssh-)/.test(t), 'unsupported-key') && point(bech32('age')(t)),
-  x25519: (t) => point(key32('x25519:')(t)),
-};
-export const isKey = (kind) => (v) => { try { return readKey[kind](v); } catch { return false; } };
+export const key32 = (label) => (t) => need(t.startsWith(label) && t.length === label.length + 43, w) && b64(t.slice(label.length), w);
+export const readIdentity = bech32('age-secret-key-'), readEd25519 = key32('ed25519:');
+export const isKey = (read) => (v) => { try { return read(v); } catch { return false; } };
 export const publicOf = (secret) => Buffer.from(sodium.crypto_scalarmult_base(secret));
-export const signingSeed = (secret) => Buffer.from(sodium.crypto_generichash(32, 'sealpipe.sign.1\n', secret));
 export const place = (environment, document, path) => cat(lp(environment), lp(document), u32(path.length),
   ...path.map((p) => (typeof p === 'string' ? cat('k', lp(p)) : cat('m', lp(canonical(p))))));
 export const placeTag = (where) => H(8, 'sealpipe.place.1', where);
@@ -118,7 +54,7 @@ export function openValue(spelt, where, secret) {
 }
 export function openBox(box, secret, stated) {
   const opened = attempt(() => Buffer.from(sodium.crypto_box_seal_open(box, publicOf(secret), secret)), 'foreign-box');
-  return need(opened.length === 32 && stated(publicOf(opened)), 'foreign-box') && opened;
+  return need(stated(publicOf(opened)), 'foreign-box') && opened;
 }
 
 // Signatures, roots, pins
@@ -134,11 +70,8 @@ export function cursor(b, word, at = 0) {
   const take = (n) => need(at + n <= b.length, word) && b.subarray(at, (at += n)), u8 = () => take(1)[0], body = () => take(take(4).readUInt32BE());
   const many = (low, most, each) => { const n = u8(); return need(n >= low && n <= most, word) && Array.from({ length: n }, each); };
   const sigs = (low) => many(low, 16, () => ({ key: hex(take(32)), signature: take(64) }));
-  const root = () => {
-    const least = u8(), keys = many(1, 16, () => hex(take(32)));
-    need(least >= 1 && least <= keys.length && keys.every((k, i) => !i || keys[i - 1] < k), word);
-    return { need: least, keys, bytes: cat([least, keys.length], Buffer.from(keys.join(''), 'hex')) };
-  };
+  const root = (_, __, least = u8(), keys = many(1, 16, () => hex(take(32)))) => need(least >= 1 && least <= keys.length
+    && keys.every((k, i) => !i || keys[i - 1] < k), word) && { need: least, keys, bytes: cat([least, keys.length], Buffer.from(keys.join(''), 'hex')) };
   return { take, sigs, body, roots: () => many(1, 8, root), block: () => ({ list: sigs(1), body: body() }), end: () => need(at === b.length, word) };
 }
 export const pins = (spelt) => spelt.split(',').map((one) => {
@@ -161,12 +94,12 @@ const role = (v) => names(v) || (fits(v, { need: int(1), of: names }) && v.need 
 export const past = (v) => fits(v, [HEX(64)]) && v.length <= 16;
 const ROLES = ['admins', 'publishers', 'break_glass', 'approvals'], VERSION = int(1, 2 ** 31), TRUST = {
   format: (v) => v === 1, project: HEX(32), version: VERSION, 'past?': past, root: (v) => role(v) && (v.of ?? v).length,
-  keys: { '*': [NAME, (v) => fits(v, { 'sign?': isKey('ed25519'), 'read?': new RegExp(`^age1[${BECH32}]{58}$`),
+  keys: { '*': [NAME, (v) => fits(v, { 'sign?': isKey(readEd25519), 'read?': new RegExp(`^age1[${BECH32}]{58}$`),
     'kind?': /^(person|machine|recovery)$/, 'since?': TEXT, 'note?': TEXT }) && (v.sign ?? v.read)] },
   environments: { '*': [NAME, Object.fromEntries([...ROLES.map((r) => [`${r}?`, role]), ['protected?', bool], ['branch?', TEXT]])] } };
 export function trust(body, project, root) {
   const t = strict(body), resolve = (r, least = 1) => (
-    { need: r?.need ?? (r?.length ? 1 : least), keys: (r?.of ?? r ?? []).map((n) => hex(readKey.ed25519(t.keys[n].sign))).sort() });
+    { need: r?.need ?? (r?.length ? 1 : least), keys: (r?.of ?? r ?? []).map((n) => hex(readEd25519(t.keys[n].sign))).sort() });
   need(fits(t, TRUST), 'malformed-trust');
   const spelt = Object.values(t.keys).flatMap((k) => [k.sign, k.read].filter(Boolean));
   const all = [t.root, ...Object.values(t.environments).flatMap((e) => ROLES.map((r) => e[r] ?? []))].flatMap((r) => r.of ?? r);
@@ -251,9 +184,9 @@ export const openRelease = ({ draft }, secret) => Object.fromEntries(draft.found
 }));
 export function newer(have, offered) {
   if (have.digest === offered.digest) return 'same';
-  need(have.trust !== offered.trust || have.trust_digest === offered.trust_digest, 'forked-trust');
-  need(have.trust !== offered.trust || have.seq !== offered.seq, 'two-releases');
-  return have.trust < offered.trust || (have.trust === offered.trust && have.seq < offered.seq) ? 'newer' : 'older';
+  if (have.trust !== offered.trust) return have.trust < offered.trust ? 'newer' : 'older';
+  need(have.trust_digest === offered.trust_digest, 'forked-trust');
+  return need(have.seq !== offered.seq, 'two-releases') && have.seq < offered.seq ? 'newer' : 'older';
 }
 // The bytes of a release from its head; `fetch` gives the bytes under a key of the store, or undefined.
 export function head(b, environment, service, fetch) {

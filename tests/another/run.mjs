@@ -1,31 +1,32 @@
 // Runs every case of tests/vectors/ with reader.mjs and prints what differs. Ends with 1 if anything does.
 import { readFileSync, readdirSync } from 'node:fs';
-import sodium from 'libsodium-wrappers-sumo';
+import { Refused, canonical, strict } from './json.mjs';
 import * as reader from './reader.mjs';
 import * as files from './files.mjs';
 
+const { sodium } = reader;
 const folder = new URL('../vectors/', import.meta.url);
 const unhex = (text) => Buffer.from(text, 'hex');
 const unb64 = (text) => Buffer.from(text, 'base64url');
 const hex = (bytes) => Buffer.from(bytes).toString('hex');
 const b64 = (bytes) => Buffer.from(bytes).toString('base64url');
-const json = (data) => reader.strict(Buffer.from(JSON.stringify(data)));
+const json = (data) => strict(Buffer.from(JSON.stringify(data)));
 const signPublic = (seed) => `ed25519:${b64(sodium.crypto_sign_seed_keypair(seed).publicKey)}`;
 
 const work = {
   identity({ identity }) {
-    const secret = reader.readKey.identity(identity), pub = reader.publicOf(secret), seed = reader.signingSeed(secret);
+    const secret = files.readKey.identity(identity), pub = reader.publicOf(secret), seed = files.signingSeed(secret);
     return { secret: hex(secret), public: hex(pub), text: `x25519:${b64(pub)}`, key_id: reader.keyId(pub),
       signing_seed: hex(seed), signing_public: signPublic(seed) };
   },
-  key: ({ kind, text }) => ({ key: hex(reader.readKey[kind](text)) }),
+  key: ({ kind, text }) => ({ key: hex(files.readKey[kind](text)) }),
   value(g) {
     const where = reader.place(g.environment, g.document, g.path), opened = reader.openValue(g.token, where, unhex(g.document_secret));
     return { place: hex(where), place_tag: hex(reader.placeTag(where)), type: opened.type, plain: hex(opened.plain),
       document_public: hex(reader.publicOf(unhex(g.document_secret))) };
   },
   signature(g) {
-    if (!reader.verify(g.kind, unhex(g.body), g.public, unhex(g.signature))) throw new reader.Refused('bad-signature');
+    if (!reader.verify(g.kind, unhex(g.body), g.public, unhex(g.signature))) throw new Refused('bad-signature');
     return {};
   },
   pin(g) {
@@ -33,9 +34,9 @@ const work = {
     return { digest };
   },
   pins: ({ pins }) => ({ pins: reader.pins(pins).map((pin) => [pin.digest, pin.low]) }),
-  json: ({ bytes }) => ({ canonical: hex(Buffer.from(reader.canonical(reader.strict(unhex(bytes))))) }),
+  json: ({ bytes }) => ({ canonical: hex(Buffer.from(canonical(strict(unhex(bytes))))) }),
   place(g) {
-    const draft = reader.strict(unhex(g.draft));
+    const draft = strict(unhex(g.draft));
     return { place: hex(reader.place(g.environment, g.document, reader.locate(draft, g.pointer).path)) };
   },
   release(g) {
@@ -62,12 +63,12 @@ for (const name of readdirSync(folder).filter((each) => each.endsWith('.json')).
   for (const vector of JSON.parse(readFileSync(new URL(name, folder), 'utf8')).vectors) {
     let found;
     try { found = { gives: work[vector.do](vector.given) }; } catch (error) {
-      found = error instanceof reader.Refused ? { refused: error.message } : { crashed: String(error.stack) };
+      found = error instanceof Refused ? { refused: error.message } : { crashed: String(error.stack) };
     }
     const wanted = vector.refused ?? vector.gives;
     // A case may give less than the reader finds, and more (what only a writer makes): the rest must be equal.
     const both = Object.keys(found.gives ?? {}).filter((k) => k in (vector.gives ?? {}));
-    const equal = both.every((k) => reader.canonical(json(found.gives[k])) === reader.canonical(json(vector.gives[k])));
+    const equal = both.every((k) => canonical(json(found.gives[k])) === canonical(json(vector.gives[k])));
     const right = vector.refused ? found.refused === wanted : found.gives && equal && (both.length || vector.do === 'signature');
     cases += 1;
     failures += vector.refused ? 1 : 0;

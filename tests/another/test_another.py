@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from format_vectors import FOLDER, cases
 
 HERE = Path(__file__).parent
