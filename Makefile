@@ -1,11 +1,13 @@
 # make demo    the tour: seal, publish, load, roll back, tamper (no server, no account)
 # make test    every test
 # make check   formatting, lint, types, import contracts, limits
+# make campaign   the long forms of tests (CAMPAIGN='mutants mutation' for some of them)
 # make bench   start-up and load times, as ratios of one run
 # make example the example repository at top level made anew, with new keys
 # make lock    requirements/*.txt anew
 #
 # Needs Python >= 3.11 with venv, git and make; everything else is installed into .venv at locked versions.
+# With Node >= 18 and npm, `make test` runs the second reader of the formats too.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,15 +15,18 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 PYTEST_ARGS ?=
+# The second reader of the formats runs on Node; its test is skipped, and says so, where there is no npm.
+SECOND_READER := $(if $(shell command -v npm),tests/another/node_modules/.package-lock.json)
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test check bench example lock format clean
+CAMPAIGN ?= $(basename $(notdir $(wildcard campaign/*.py)))
+.PHONY: demo test check campaign bench example lock format clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/sealpipe demo $(DEMO_ARGS)
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(SECOND_READER)
 	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
@@ -35,6 +40,9 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+campaign: $(VENV)/.dev
+	for one in $(CAMPAIGN); do echo "== $$one"; $(BIN)/python campaign/$$one.py; done
 
 bench: $(VENV)/.bench
 	$(BIN)/python bench/run.py --python $(VENV)/bench/bin/python
@@ -60,6 +68,10 @@ $(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	$(PIP) -r requirements/dev.txt
+	@touch $@
+
+tests/another/node_modules/.package-lock.json: tests/another/package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --prefix tests/another
 	@touch $@
 
 # Start-up is measured on an installed wheel: an editable install reads one more .pth at each start.
