@@ -346,3 +346,21 @@ def start(args: Sequence[str], *, cwd: str | os.PathLike[str]) -> subprocess.Pop
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+
+
+def refs(folder: str | os.PathLike[str]) -> list[bytes]:
+    """Everything that git's answers about history depend on: HEAD, every ref, and where history is cut.
+
+    All empty outside git. Two equal answers mean that `histories`, `merge_base` and `resolve` answer alike.
+    """
+    try:
+        known = _text(["rev-parse", "--git-path", "shallow", "--git-path", "info/grafts"], folder)
+    except SealpipeError as error:
+        if error.finding.what != _NO_GIT:
+            raise
+        known = None
+    if known is None:
+        return []
+    cut = [Path(folder, name) for name in known.splitlines()]
+    _, listed, _ = _try(["show-ref", "--head"], folder)
+    return [listed, *(path.read_bytes() if path.is_file() else b"" for path in cut)]

@@ -14,17 +14,12 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sealpipe.crypto.keys import (
-    Identity,
-    PrivateKey,
-    SigningKey,
-    parse_identity,
-    parse_private_key,
-    parse_signing_key,
-)
 from sealpipe.errors import TrustError, UsageError
+
+if TYPE_CHECKING:
+    from sealpipe.crypto.keys import Identity, PrivateKey, SigningKey
 
 Environ = Mapping[str, str]
 _FILE_LIMIT = 64 * 1024
@@ -48,6 +43,11 @@ def config_folder(environ: Environ) -> Path:
 def key_file(environ: Environ) -> Path:
     """Where `init` and `keys new` put a person's key."""
     return config_folder(environ) / "key.txt"
+
+
+def pins_file(environ: Environ) -> Path:
+    """Where `pins` keeps which root each project had."""
+    return config_folder(environ) / "pins.json"
 
 
 def _home(environ: Environ) -> Path:
@@ -121,6 +121,8 @@ def find_signing_keys(environ: Environ, *, known: Collection[str] = ()) -> tuple
         lines = [line for line in _lines(got[0]) if line]
         if len(lines) != 1:
             raise TrustError("malformed-key", f"{got[1]} must hold one signing key")
+        from sealpipe.crypto.keys import parse_signing_key
+
         found.append(parse_signing_key(lines[0]))
     person = find_identity(environ, known=known)
     if person is not None:
@@ -136,6 +138,8 @@ def find_private_key(environ: Environ) -> PrivateKey | None:
     lines = [line for line in _lines(got[0]) if line]
     if len(lines) != 1:
         raise TrustError("malformed-key", f"{got[1]} must hold one key (AGE-SECRET-KEY-1…)")
+    from sealpipe.crypto.keys import parse_private_key
+
     return parse_private_key(lines[0])
 
 
@@ -248,6 +252,8 @@ def _lines(text: str) -> list[str]:
 
 def _parse(text: str, source: str) -> tuple[Identity, ...]:
     """Every plain age key of a file. Other kinds beside one are passed over, alone they are an error."""
+    from sealpipe.crypto.keys import parse_identity
+
     found: list[Identity] = []
     refused: TrustError | None = None
     for number, line in enumerate(_lines(text), start=1):

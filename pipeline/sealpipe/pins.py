@@ -13,14 +13,10 @@ from typing import Any
 from sealpipe.canonical import strict_json
 from sealpipe.errors import TrustError
 from sealpipe.files import locked, write_atomic
-from sealpipe.keysource import config_folder
+from sealpipe.keysource import pins_file
 from sealpipe.trust import Pin, RootChain, Trust, chain_for, parse_pins, pin_text
 
 Environ = Mapping[str, str]
-
-
-def pins_file(environ: Environ) -> Path:
-    return config_folder(environ) / "pins.json"
 
 
 def find_pins(environ: Environ, project: str) -> tuple[Pin, ...]:

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from sealpipe.cli.render import github, json_, markdown, text
+from sealpipe.cli.render import github, json_, junit, markdown, sarif, text
 from sealpipe.errors import Finding, Where
 from sealpipe.flows.look import Checked
+from sealpipe.looking.verdicts import verdict_of
 from sealpipe.model import Validation, Workspace
 from sealpipe.released import Unit
 from sealpipe.stages.load import load, units
@@ -80,13 +81,15 @@ def test_case(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_format_of_any_case_shows_a_value_that_may_be_secret(name: str) -> None:
     workspace = load(WorkTree(CASES / name))
-    checked = Checked(workspace, validate(workspace), units(workspace), ())
+    checked = verdict_of(Checked(workspace, validate(workspace), units(workspace), ()))
     shown = "\n".join(
         [
             *text.validation(checked),
             *json_.validation(checked),
             *github.validation(checked),
             *markdown.validation(checked),
+            *sarif.validation(checked),
+            *junit.validation(checked),
             repr(checked.findings),
         ]
     )

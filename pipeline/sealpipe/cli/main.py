@@ -113,6 +113,12 @@ def _guarded(name: str, words: list[str], early: dict[str, object]) -> int:
 
 
 def _invoke(name: str, words: list[str], early: dict[str, object]) -> int:
+    if name == "validate":
+        from sealpipe.cli.look.validating import plain, run
+
+        asked = plain(words, early)
+        if asked is not None:
+            return run(asked)
     import click
 
     from sealpipe.cli.options import enter

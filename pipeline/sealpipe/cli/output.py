@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TextIO
 from sealpipe.errors import Finding, RefusedError, SealpipeError
 
 if TYPE_CHECKING:
+    from sealpipe.cli.look.validating import Asked
     from sealpipe.cli.options import Common
 
 READER_GONE = 141  # what a shell shows for a program that SIGPIPE ended
@@ -70,7 +71,7 @@ def note(opts: Common, lines: str | Iterable[str]) -> None:
             _err(pasteable(clean(line), opts.given_folder))
 
 
-def say(opts: Common, line: str) -> None:
+def say(opts: Common | Asked, line: str) -> None:
     """Say what must be seen, on stderr, also under -q."""
     _err(pasteable(clean(line), opts.given_folder))
 

@@ -10,14 +10,14 @@ from sealpipe.cli.render.text import counts, summary
 from sealpipe.errors import Finding
 
 if TYPE_CHECKING:
-    from sealpipe.flows.look import Checked
+    from sealpipe.looking.verdicts import Verdict
 
 LIMIT = 10  # of a step; GitHub drops the rest without a word
 
 
-def validation(checked: Checked, *, prefix: str = "") -> list[str]:
+def validation(verdict: Verdict, *, prefix: str = "") -> list[str]:
     """`validate --format github`: annotations, then the line of counts."""
-    return [*findings(checked.findings, prefix=prefix), clean(summary(checked))]
+    return [*findings(verdict.findings, prefix=prefix), clean(summary(verdict))]
 
 
 def findings(found: Sequence[Finding], *, prefix: str = "") -> list[str]:

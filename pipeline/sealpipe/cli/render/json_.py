@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sealpipe.errors import Finding
 
 if TYPE_CHECKING:
-    from sealpipe.flows.look import Checked
+    from sealpipe.looking.verdicts import Verdict
 
 SCHEMA_VERSION = 1
 
@@ -40,15 +40,15 @@ def findings(found: Sequence[Finding]) -> list[dict[str, Any]]:
     return [finding(one) for one in found]
 
 
-def validation(checked: Checked) -> list[str]:
+def validation(verdict: Verdict) -> list[str]:
     """`validate --format json`."""
-    done = checked.validation
     return document(
         kind="validation",
-        ok=checked.ok,
-        trusted=checked.trusted,
-        documents=done.documents,
-        environments=done.environments,
-        units={str(unit): unit in done.configs for unit in checked.units},
-        findings=findings(checked.findings),
+        ok=verdict.ok,
+        trusted=verdict.trusted,
+        documents=verdict.documents,
+        environments=verdict.environments,
+        cached=verdict.cached,
+        units=dict(verdict.units),
+        findings=findings(verdict.findings),
     )

@@ -14,16 +14,16 @@ from sealpipe.cli.render.text import counts, summary
 from sealpipe.errors import Finding
 
 if TYPE_CHECKING:
-    from sealpipe.flows.look import Checked
+    from sealpipe.looking.verdicts import Verdict
 
 SHOWN = 50
 CHARACTERS = 60_000  # a comment takes 65,536
 
 
-def validation(checked: Checked) -> list[str]:
+def validation(verdict: Verdict) -> list[str]:
     """`validate --format markdown`."""
-    mark = "✅" if checked.ok else "❌"
-    return [f"### {mark} sealpipe validate", "", summary(checked), "", *findings(checked.findings)]
+    mark = "✅" if verdict.ok else "❌"
+    return [f"### {mark} sealpipe validate", "", summary(verdict), "", *findings(verdict.findings)]
 
 
 def findings(found: Sequence[Finding], *, limit: int = CHARACTERS) -> list[str]:

@@ -9,7 +9,7 @@ from sealpipe.cli.output import finding_lines
 from sealpipe.errors import Finding
 
 if TYPE_CHECKING:
-    from sealpipe.flows.look import Checked
+    from sealpipe.looking.verdicts import Verdict
 
 
 def findings(found: Sequence[Finding], *, color: bool = False, given_folder: str = "") -> list[str]:
@@ -21,21 +21,21 @@ def findings(found: Sequence[Finding], *, color: bool = False, given_folder: str
 
 
 def validation(
-    checked: Checked, *, seconds: float | None = None, color: bool = False, given_folder: str = ""
+    verdict: Verdict, *, seconds: float | None = None, color: bool = False, given_folder: str = ""
 ) -> list[str]:
     """`validate`: every finding, and one line of counts at the end."""
-    lines = findings(checked.findings, color=color, given_folder=given_folder)
-    return [*lines, *([""] if lines else []), summary(checked, seconds=seconds)]
+    lines = findings(verdict.findings, color=color, given_folder=given_folder)
+    return [*lines, *([""] if lines else []), summary(verdict, seconds=seconds)]
 
 
-def summary(checked: Checked, *, seconds: float | None = None) -> str:
-    """`2 errors in 2 files · 16 documents, 4 environments checked in 0.09 s`."""
-    told = counts(checked.findings)
-    done = checked.validation
+def summary(verdict: Verdict, *, seconds: float | None = None) -> str:
+    """`2 errors in 2 files · 16 documents, 4 environments checked in 0.09 s (16 unchanged, from cache)`."""
+    told = counts(verdict.findings)
     took = f" in {seconds:.2f} s" if seconds is not None else ""
+    known = f" ({verdict.cached} unchanged, from cache)" if verdict.cached else ""
     return (
-        f"{told} · {_number(done.documents, 'document')}, "
-        f"{_number(done.environments, 'environment')} checked{took}"
+        f"{told} · {_number(verdict.documents, 'document')}, "
+        f"{_number(verdict.environments, 'environment')} checked{took}{known}"
     )
 
 

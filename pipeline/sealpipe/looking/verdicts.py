@@ -1,0 +1,338 @@
+"""What `validate` said of exactly these files, kept so that saying it again costs only their hashes.
+
+A verdict is looked up by a digest over everything that it was made of: the program and its libraries, the
+target, every file's content and every name, the state of git, the pins. It is kept in the user's cache
+folder and never in a repository, where a pull request could bring one along; `plan` and `publish` do not
+know this module. An entry that is not whole, not ours or not for this digest is as good as none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sealpipe import git
+from sealpipe.errors import Finding, InputError, Where
+from sealpipe.keysource import pins_file
+from sealpipe.trees import PROJECT_FILE, WorkTree
+from sealpipe.version import VERSION
+
+if TYPE_CHECKING:
+    from sealpipe.flows.look import Checked, PinsOf
+
+FORMAT = "sealpipe.verdict.1"
+KEPT_DAYS = 30
+_SIZE_LIMIT = 4 * 1024 * 1024
+_ELIDED = ": …"
+Environ = Mapping[str, str]
+
+
+class Verdict(NamedTuple):
+    """What a validation came to. `cached`: how many of its documents were not looked at again."""
+
+    documents: int
+    environments: int
+    units: Mapping[str, bool]  # whether each is valid
+    findings: tuple[Finding, ...]
+    trusted: bool
+    cached: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not any(finding.severity == "error" for finding in self.findings)
+
+
+def verdict_of(checked: Checked) -> Verdict:
+    """What a validation that was really made came to."""
+    done = checked.validation
+    units = {str(unit): unit in done.configs for unit in checked.units}
+    return Verdict(done.documents, done.environments, units, checked.findings, checked.trusted)
+
+
+def judge(
+    tree: WorkTree, *, pins: PinsOf, environ: Environ, environment: str = "", service: str = ""
+) -> Verdict:
+    """As `flows.look.check`, unless the verdict on exactly these files is known: then that one.
+
+    For who reads it; nothing that writes or publishes may act on it. Raises as `check` does.
+    """
+    seen, target = Seen(tree), f"{environment}/{service}"
+    key = fingerprint(seen, target, environ)
+    known = recall(seen, target, key, environ)
+    if known is not None:
+        return known
+    from sealpipe.flows.look import check
+
+    verdict = verdict_of(check(seen, pins=pins, environment=environment, service=service))
+    # git, pins and files under trust/ are read anew on the way: they must be what the key says to the end.
+    if fingerprint(Seen(WorkTree(tree.root)), target, environ) == key:
+        keep(verdict, seen, target, key, environ)
+    return verdict
+
+
+class Seen:
+    """A tree as it was when its digest was taken: every later read gives the same bytes."""
+
+    def __init__(self, tree: WorkTree) -> None:
+        self._tree = tree
+        self.label, self.root = tree.label, tree.root
+        self._files: dict[str, bytes | InputError | None] = {}
+        self._folders: dict[str, list[str] | InputError] = {}
+
+    @property
+    def commit(self) -> git.Head:
+        return self._tree.commit
+
+    def read(self, path: str) -> bytes | None:
+        """As a Tree; an error is the same one again."""
+        if path not in self._files:
+            self._files[path] = _or_error(self._tree.read, path)
+        found = self._files[path]
+        if isinstance(found, InputError):
+            raise InputError(found.findings)
+        return found
+
+    def list(self, folder: str) -> list[str]:
+        """As a Tree; an error is the same one again."""
+        if folder not in self._folders:
+            self._folders[folder] = _or_error(self._tree.list, folder)
+        found = self._folders[folder]
+        if isinstance(found, InputError):
+            raise InputError(found.findings)
+        return found
+
+
+def _or_error(ask: Callable[[str], Any], path: str) -> Any:
+    try:
+        return ask(path)
+    except InputError as error:
+        return error
+
+
+# ---- the digest
+
+
+def fingerprint(tree: Seen, target: str, environ: Environ) -> str:
+    """Hex of a digest over everything that a verdict on `target` ("" for all) depends on."""
+    made = hashlib.sha256()
+    for text in (FORMAT, VERSION, sys.version, tree.root, target):
+        _enter(made, text.encode("utf-8", "surrogateescape"))
+    for part in (*_program(), outside(tree.root, environ)):
+        _enter(made, part)
+    for path, content in _contents(tree):
+        _enter(made, path.encode("utf-8", "surrogateescape"))
+        _enter(made, content)
+    return made.hexdigest()
+
+
+def _enter(made: Any, part: bytes) -> None:
+    made.update(b"%d:" % len(part))
+    made.update(part)
+
+
+def _program() -> Iterator[bytes]:
+    """This package's files by size and time, and the names of what is installed, which hold versions."""
+    folders = [str(Path(__file__).parent.parent)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.is_dir() and entry.name != "__pycache__":
+                    folders.append(entry.path)
+                elif entry.name.endswith(".py"):
+                    found = entry.stat()
+                    yield f"{entry.path} {found.st_size} {found.st_mtime_ns}".encode()
+    for folder in sys.path:
+        with contextlib.suppress(OSError):
+            yield " ".join(sorted(n for n in os.listdir(folder) if n.endswith(".dist-info"))).encode()  # noqa: PTH208
+
+
+def outside(root: str, environ: Environ) -> bytes:
+    """What a verdict on trust depends on beside the files: every ref of git, where its history ends, pins."""
+    pins = environ.get("SEALPIPE_TRUST", "").strip().encode()
+    if not pins:
+        with contextlib.suppress(OSError):
+            pins = pins_file(environ).read_bytes()
+    return b"\0".join([*git.refs(root), pins])
+
+
+def pinned(environ: Environ) -> bool:
+    """Whether there are pins at all."""
+    return bool(environ.get("SEALPIPE_TRUST", "").strip()) or pins_file(environ).exists()
+
+
+def _contents(tree: Seen) -> Iterator[tuple[str, bytes]]:
+    """Every path that a validation can come across, with the hash of a file and the names in a folder."""
+    yield PROJECT_FILE, _hash(tree, PROJECT_FILE)
+    for top in ("trust", "schemas", "environments"):
+        names = _list(tree, top)
+        yield top, "\0".join(names).encode("utf-8", "surrogateescape")
+        for name in names:
+            path = f"{top}/{name}"
+            if not name.endswith("/"):
+                yield path, _hash(tree, path)
+            elif top == "environments":
+                below = _list(tree, path[:-1])
+                yield path, "\0".join(below).encode("utf-8", "surrogateescape")
+                for inner in below:
+                    if inner.endswith(".yaml"):  # of everything else only the name is ever looked at
+                        yield path + inner, _hash(tree, path + inner)
+
+
+def _list(tree: Seen, folder: str) -> list[str]:
+    try:
+        return tree.list(folder)
+    except InputError as error:
+        return [f"/{error.word}"]  # no name begins so
+
+
+def _hash(tree: Seen, path: str) -> bytes:
+    try:
+        found = tree.read(path)
+    except InputError as error:
+        return repr(error.findings).encode("utf-8", "backslashreplace")
+    return b"" if found is None else hashlib.sha256(found).digest()
+
+
+# ---- the entry
+
+
+def recall(tree: Seen, target: str, key: str, environ: Environ) -> Verdict | None:
+    """The verdict that was kept under this digest, its source lines read anew; None for anything else."""
+    file = _file(tree.root, target, environ)
+    data = _read(file) if file else None
+    if data is None:
+        return None
+    head, _, body = data.partition(b"\n")
+    if head != _head(key, body):
+        return None
+    try:
+        return _verdict(json.loads(body), tree)
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError, InputError):
+        return None
+
+
+def keep(verdict: Verdict, tree: Seen, target: str, key: str, environ: Environ) -> None:
+    """Keep a verdict for the same digest. Quietly keeps none where that cannot be done well."""
+    file = _file(tree.root, target, environ)
+    plain = {
+        "documents": verdict.documents,
+        "environments": verdict.environments,
+        "units": dict(verdict.units),
+        "trusted": verdict.trusted,
+        "findings": [_plain(finding, tree) for finding in verdict.findings],
+    }
+    body = json.dumps(plain, separators=(",", ":")).encode()
+    if file is None or len(body) > _SIZE_LIMIT // 2 or _verdict(plain, tree)._replace(cached=0) != verdict:
+        return
+    from sealpipe.files import write_atomic
+
+    with contextlib.suppress(OSError):
+        write_atomic(file, _head(key, body) + b"\n" + body, mode=0o600)
+        _sweep(file.parent)
+
+
+def _head(key: str, body: bytes) -> bytes:
+    return f"{FORMAT} {key} {hashlib.sha256(body).hexdigest()}".encode()
+
+
+def _file(root: str, target: str, environ: Environ) -> Path | None:
+    """Where the entry of a repository and target is; None where no folder is ours alone."""
+    home = environ.get("XDG_CACHE_HOME", "")
+    base = Path(home) if home.startswith("/") else Path(environ.get("HOME") or "~").expanduser() / ".cache"
+    folder = base / "sealpipe" / "verdicts"
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        inside = Path(os.path.realpath(folder)).is_relative_to(root)
+    except (OSError, RuntimeError):
+        return None
+    if inside or not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        return None
+    name = hashlib.sha256(f"{root}\0{target}".encode("utf-8", "surrogateescape")).hexdigest()
+    return folder / f"{name[:32]}.json"
+
+
+def _read(file: Path) -> bytes | None:
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(descriptor, "rb") as opened:  # noqa: PTH123 - a descriptor
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            return None
+        return opened.read(_SIZE_LIMIT)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what nobody has renewed for a month: repositories come and go."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.stat(follow_symlinks=False).st_mtime < time.time() - KEPT_DAYS * 86400:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+# ---- findings as plain data: what a line of a file says is never among it
+
+
+def _plain(finding: Finding, tree: Seen) -> list[Any]:
+    source = []
+    if finding.source and finding.where:
+        lines = finding.source.split("\n")
+        for number, line in enumerate(lines, finding.where.line - len(lines) + 1):
+            whole = _line(tree, finding.where.file, number)
+            cut = not whole.startswith(line)
+            source.append([number, len(line) - len(_ELIDED) * cut, cut])
+    where = list(finding.where) if finding.where else None
+    return [*finding._replace(source="", where=None), where, source]
+
+
+def _verdict(plain: Mapping[str, Any], tree: Seen) -> Verdict:
+    """Raises for data of any other shape."""
+    documents, environments, trusted = plain["documents"], plain["environments"], plain["trusted"]
+    units = {str(unit): _is(bool, valid) for unit, valid in plain["units"].items()}
+    findings = tuple(_finding(one, tree) for one in plain["findings"])
+    counted = _is(int, documents)
+    return Verdict(counted, _is(int, environments), units, findings, _is(bool, trusted), cached=counted)
+
+
+def _finding(plain: Any, tree: Seen) -> Finding:
+    *fields, where, source = _is(list, plain)
+    made = Finding._make(fields)
+    place = Where(_is(str, where[0]), _is(int, where[1]), _is(int, where[2])) if where is not None else None
+    shown = []
+    for number, width, cut in source:
+        whole = _line(tree, place.file if place else "", _is(int, number))
+        shown.append(whole[: _is(int, width)] + (_ELIDED if _is(bool, cut) else ""))
+    for text in (made.word, made.what, made.path, *made.why, *made.hint):
+        _is(str, text)
+    if made.severity not in ("error", "warning"):
+        raise ValueError("no severity")
+    return made._replace(
+        where=place,
+        why=tuple(made.why),
+        hint=tuple(made.hint),
+        source="\n".join(shown),
+        width=_is(int, made.width),
+        reach=_is(int, made.reach),
+    )
+
+
+def _line(tree: Seen, file: str, number: int) -> str:
+    lines = (tree.read(file) or b"").decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
+def _is(kind: type, value: Any) -> Any:
+    if type(value) is not kind:
+        raise TypeError("not what is kept here")
+    return value
