@@ -66,7 +66,7 @@ class Mutant(NamedTuple):
     number: int
     line: int
     text: str  # `old` -> `new`
-    outside: bool  # of every function
+    function: str  # that it stands in, "" outside of all
     apply: Callable[[], ast.Module]
 
     @property
@@ -137,7 +137,7 @@ def annotations(tree: ast.AST) -> set[int]:
 def mutants(text: str) -> list[Mutant]:
     tree = ast.parse(text)
     skipped = annotations(tree)
-    inside = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
+    inside = {id(n): f.name for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
     found: list[Mutant] = []
     for index, node in enumerate(ast.walk(tree)):
         if id(node) in skipped:
@@ -145,11 +145,11 @@ def mutants(text: str) -> list[Mutant]:
         for kind, make in changes(node):
             new = make(copy.deepcopy(node))
             said = f"{short(node)} -> {short(new)}"
-            where = (len(found), node.lineno, f"{kind}: {said}", id(node) not in inside)  # type: ignore[attr-defined]
+            where = (len(found), node.lineno, f"{kind}: {said}", inside.get(id(node), ""))  # type: ignore[attr-defined]
             found.append(Mutant(*where, replacing(tree, index, make)))
         for field, at in negated(node):
             test = getattr(node, field) if at < 0 else getattr(node, field)[at]
-            where = (len(found), test.lineno, f"negate: {short(test)}", id(test) not in inside)
+            where = (len(found), test.lineno, f"negate: {short(test)}", inside.get(id(test), ""))
             found.append(Mutant(*where, negating(tree, index, field, at)))
     return found
 
@@ -357,7 +357,7 @@ def campaign(module: str, deadline: float, *, again: bool, outside: bool) -> Non
     todo = [
         m
         for m in mutants(source(module).read_text("utf-8"))
-        if m.outside == outside and (m.name not in known or (again and not known[m.name]))
+        if (not m.function) == outside and (m.name not in known or (again and not known[m.name]))
     ]
     if todo and outside:
         for mutant in todo:
@@ -386,10 +386,10 @@ def table(modules: list[str]) -> int:
         print("| " + " | ".join(map(str, row)) + " |")
         for mutant in every:
             if known.get(mutant.name) == "":
-                there = f"`{escaped(mutant.text)}`" in explained
+                name = ".".join(part for part in (module, mutant.function) if part) + f": {mutant.text}"
+                there = f"`{escaped(name)}`" in explained
                 unexplained += not there
-                mark = "" if there else "   (not explained)"
-                survivors.append(f"{module}:{mutant.line}: {mutant.text}{mark}")
+                survivors.append(name + ("" if there else f"   (line {mutant.line}: not explained)"))
     print("\n".join(["", *survivors]))
     print(f"\n{len(survivors)} survivors, {unexplained} of them not explained in docs/mutation.md")
     return unexplained

@@ -17,7 +17,7 @@ from sealpipe.keyrings import Keyring, check_keyring, keyring_data, parse_keyrin
 from sealpipe.membership.keyring_edit import new_keyring, sign_keyring
 from sealpipe.membership.trust_edit import new_trust, sign_trust
 from sealpipe.released import Unit
-from sealpipe.releases.check import check_release
+from sealpipe.releases.check import Broken, check_release, inspect
 from sealpipe.roots import (
     ALPHABET,
     Link,
@@ -341,9 +341,16 @@ def test_a_release_says_who_signed_and_who_approved() -> None:
     assert (found.publishers, found.approvers) == (("ci-production",), ("anna", "ben"))
 
 
-def test_a_release_of_exactly_4_mib_is_read_as_one() -> None:
-    raw = Recipe().bytes()
-    how: dict[str, Any] = {"pins": pins(), "unit": UNIT}
-    full = raw + bytes(4 * 1024 * 1024 - len(raw))
-    assert word(lambda: check_release(full, **how)) == "malformed-release"
-    assert word(lambda: check_release(full + b"\0", **how)) == "release-too-large"
+def test_a_release_of_exactly_4_mib_is_believed() -> None:
+    def padded(size: int) -> Recipe:
+        return Recipe(draft=lambda d: d["values"].update(text="x" * size))
+
+    recipe = padded(4 * 1024 * 1024 - len(padded(0).bytes()))
+    raw = recipe.bytes()
+    assert len(raw) == 4 * 1024 * 1024
+    assert word(lambda: check_release(raw, pins=pins(), unit=UNIT)) == BELIEVED
+    assert word(lambda: check_release(raw + b"\0", pins=pins(), unit=UNIT)) == "release-too-large"
+    other = inspect(raw, pins=pins(), unit=Unit("production", "mailer"))
+    assert isinstance(other, Broken)
+    assert other.claims is not None
+    assert other.claims.unit == UNIT
