@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sealpipe.errors import Finding, InputError, Where
@@ -26,7 +27,8 @@ class Span(NamedTuple):
     end: int
 
 
-def spans(text: str) -> dict[Steps, Span]:
+@lru_cache(maxsize=8)  # asked for once a finding
+def spans(text: str) -> Mapping[Steps, Span]:
     """The span of every node of a JSON text; of broken text, what ends before the break."""
     found: dict[Steps, Span] = {}
     with contextlib.suppress(ValueError, IndexError, RecursionError):

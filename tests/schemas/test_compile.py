@@ -371,9 +371,16 @@ def test_whatever_stands_unsealed_at_a_secret_path_is_found(kinds: dict[str, str
 
 
 def test_a_long_chain_of_references_is_followed() -> None:
-    chain = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(3_000)}
-    made = compiled({**closed(a={"$ref": "#/$defs/d0"}), "$defs": {**chain, "d3000": SECRET}})
+    chain = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(900)}
+    made = compiled({**closed(a={"$ref": "#/$defs/d0"}), "$defs": {**chain, "d900": SECRET}})
     assert list(made.plaintext({"a": "hunter2"})) == [("a",)]
+
+
+def test_a_chain_that_would_end_the_process_is_refused() -> None:
+    chain = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(20_000)}
+    with pytest.raises(InputError) as caught:
+        compiled({**closed(a={"$ref": "#/$defs/d0"}), "$defs": {**chain, "d20000": SECRET}})
+    assert caught.value.findings[0].word == "bad-schema"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ __all__ = ["MappingNode", "Node", "ScalarNode", "SequenceNode", "compose", "deco
 
 SIZE_LIMIT = 1024 * 1024
 _FINDING_LIMIT = 20
+_NODE_LIMIT = 50_000  # keys, values, maps and lists: more than 10,000 values ever have
 _UNGUARDED = 8192  # the C parser recurses; below this size no nesting can exhaust the stack
 
 if TYPE_CHECKING or not yaml.__with_libyaml__:
@@ -66,13 +67,15 @@ class _Loader(_Parser):
 
 
 class _GuardedLoader(_Loader):
-    """Stops at the depth limit before the parser's own recursion reaches the end of the stack."""
+    """Stops at the depth limit, before the parser's own recursion reaches the end of the stack, and soon."""
 
-    depth = 0
+    depth = nodes = 0
     last: Any = None
 
     def descend_resolver(self, *parent: Any) -> None:
-        self.depth += 1
+        self.depth, self.nodes = self.depth + 1, self.nodes + 1
+        if self.nodes > _NODE_LIMIT:
+            raise OverflowError
         if parent and parent[0] is not None:
             self.last = parent[0]
         if self.depth > DEPTH_LIMIT + 2:
@@ -142,8 +145,10 @@ def _compose(text: str, file: str) -> Node | None:
     try:
         return _root(loader)
     except RecursionError:
-        pass
-    raise InputError([too_deep(place(loader.last.start_mark, file))])
+        finding = too_deep(place(loader.last.start_mark, file))
+    except OverflowError:
+        finding = Finding("too-many-values", "the file has more values than a service may have", Where(file))
+    raise InputError([finding])
 
 
 def _root(loader: _Loader) -> Node | None:

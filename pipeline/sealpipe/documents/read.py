@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from sealpipe.documents import nodes, refusals
@@ -27,7 +30,8 @@ _SCALARS = {
 def read_yaml(text: str | bytes, *, file: str) -> dict[str, Any]:
     """The document's values, keys in the order of the file; {} for an empty file or one of comments only.
 
-    Raises InputError with every cause found, each with file:line:col and a remedy; no text shows a value.
+    Raises InputError with every cause found (of many, 200), each with file:line:col and a remedy; no text
+    shows a value.
     Does not look at schemas, at sealed values, or at what `null` would delete.
     """
     if isinstance(text, bytes):
@@ -40,13 +44,16 @@ def read_yaml(text: str | bytes, *, file: str) -> dict[str, Any]:
     if not isinstance(root, MappingNode):
         builder.problems = [(root, _not_a_map(root, text, file))]
     if "\t" in text:
-        builder.problems.extend((None, finding) for finding in _tabs(root, text, file))
+        builder.problems.extend(
+            (None, finding) for finding in islice(_tabs(root, text, file), _PROBLEM_LIMIT)
+        )
     if builder.problems:
         raise InputError(_with_paths(root, builder.problems))
     return value if isinstance(value, dict) else {}
 
 
 _Problem = tuple[Node | None, Finding]
+_PROBLEM_LIMIT = 200  # more are the same mistake again, and each has to be looked up
 
 
 class _Builder:
@@ -66,7 +73,7 @@ class _Builder:
         if node.__class__ is ScalarNode:
             return self.scalar(node)
         if depth > refusals.DEPTH_LIMIT:
-            self.problems.append((node, refusals.too_deep(refusals.place(node.start_mark, self.file))))
+            self.add(node, refusals.too_deep(refusals.place(node.start_mark, self.file)))
             return None
         if node.__class__ is MappingNode:
             return self.mapping(node, depth)
@@ -114,7 +121,8 @@ class _Builder:
         return found
 
     def add(self, node: Node, finding: Finding) -> None:
-        self.problems.append((node, finding))
+        if len(self.problems) < _PROBLEM_LIMIT:
+            self.problems.append((node, finding))
 
     def bad_key(self, node: Node) -> None:
         where = refusals.place(node.start_mark, self.file)
@@ -132,6 +140,8 @@ class _Builder:
         self.add(node, Finding("non-string-key", what, where, hint=(hint,)))
 
     def duplicate(self, node: MappingNode, key_node: ScalarNode) -> None:
+        if len(self.problems) >= _PROBLEM_LIMIT:
+            return
         key = key_node.value
         first = next(k for k, _ in node.value if isinstance(k, ScalarNode) and k.value == key)
         what = f"duplicate key `{refusals.show_key(key)}`; first at line {first.start_mark.line + 1}"
@@ -154,23 +164,22 @@ def _not_a_map(root: Node, text: str, file: str) -> Finding:
 
 def _tabs(root: Node, text: str, file: str) -> Iterator[Finding]:
     """Tabs that are neither data nor in a comment. libyaml takes some of them, other parsers none."""
-    at = 0
+    at = behind = 0
     told: set[int] = set()
+    lines = [0, *(found.end() for found in re.finditer(r"\r\n|\n|\r", text))]
     spans = [(n.start_mark.index, n.end_mark.index) for n in nodes.walk(root) if isinstance(n, ScalarNode)]
     for start, end in [*spans, (len(text), len(text))]:
         while (found := text.find("\t", at, max(start, at))) >= 0:
             at = found + 1
-            begin = max(text.rfind("\n", 0, found), text.rfind("\r", 0, found)) + 1
-            where = refusals.place_of_index(text, found, file)
-            if not _in_comment(text, begin, found, spans) and where.line not in told:
-                told.add(where.line)
-                yield refusals.tab(where)
-        at = max(at, end)
+            begin = lines[bisect_right(lines, found) - 1]
+            if begin not in told and not _in_comment(text, max(begin, behind), found):
+                told.add(begin)
+                yield refusals.tab(refusals.place_of_index(text, found, file))
+        at = behind = max(at, end)
 
 
-def _in_comment(text: str, begin: int, tab: int, spans: list[tuple[int, int]]) -> bool:
+def _in_comment(text: str, begin: int, tab: int) -> bool:
     # The gap on this line in front of the tab, after the last scalar that ends on it.
-    begin = max([begin, *(end for _, end in spans if begin <= end <= tab)])
     gap = text[begin:tab]
     return gap.startswith("#") or " #" in gap or "\t#" in gap
 

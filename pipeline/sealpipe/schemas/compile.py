@@ -24,6 +24,7 @@ from sealpipe.schemas.values import at, locked, named, plaintext, stand_in, with
 from sealpipe.schemas.walk import Spot, Walk
 from sealpipe.tokens import looks_sealed
 
+DEFINITION_LIMIT = 1_000  # the engine follows references by recursion: a chain of 5,000 ends the process
 EMPTY = '{"type": "object", "additionalProperties": false, "properties": {}}'
 
 
@@ -145,6 +146,9 @@ def effective(
     merged, bad = gather(own.schema, [(file.name, file.schema) for file in shared])
     if bad:
         raise InputError([_bad_reference(own, shared, reference) for reference in dict.fromkeys(bad)])
+    if len(merged.get("$defs", ())) > DEFINITION_LIMIT:
+        what = f"the schema refers to more than {DEFINITION_LIMIT} definitions"
+        raise InputError([Finding("bad-schema", what, Where(own.file))])
     files = {key: file.file for file in shared for key in file.schema.get("properties", {})}
     files |= dict.fromkeys(own.schema.get("properties", {}), own.file)
     made = Effective(service, own.file, files, merged)

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 from sealpipe.paths import Concrete, show_path
 from sealpipe.schemas.choices import chosen
 from sealpipe.schemas.compile import Effective
-from sealpipe.schemas.engine import Problem
+from sealpipe.schemas.engine import ENGINE_LIMIT, Problem
 from sealpipe.schemas.values import at
 from sealpipe.schemas.walk import Spot, json_type
 
 SHOWN = 12  # allowed keys or values listed before "and N more"
+_COMPARED = 500  # names, and characters of one, that a near miss is looked for in
 _NOUNS = {
     "string": "text",
     "integer": "a whole number",
@@ -91,7 +92,7 @@ def explain(problem: Problem, schema: Effective, values: Mapping[str, Any]) -> l
     if problem.keyword in ("oneOf", "anyOf") and problem.branches:
         return _choice(problem, schema, values)
     if problem.keyword in ("additionalProperties", "unevaluatedProperties") and problem.names:
-        return [_unknown_key(problem, name, schema) for name in problem.names]
+        return [_unknown_key(problem, name, schema) for name in problem.names[:ENGINE_LIMIT]]
     if problem.keyword in ("required", "dependentRequired"):
         return [_missing(problem, schema, name) for name in problem.names]
     if problem.keyword == "propertyNames":
@@ -118,10 +119,14 @@ def explain_opened(problem: Problem) -> tuple[str, str]:
 
 def _unknown_key(problem: Problem, name: str, schema: Effective) -> Explained:
     allowed = problem.limit or schema.walk.at(problem.path).names()
-    near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.6 if len(name) < 5 else 0.7) or _begun(
-        name, allowed
-    )
-    elsewhere = [] if near else [path for path, _ in schema.named() if path[-1] == name]
+    cutoff = 0.6 if len(name) < 5 else 0.7
+    near: list[str] = []
+    elsewhere: list[tuple[str, ...]] = []
+    if len(allowed) <= _COMPARED:
+        near = difflib.get_close_matches(name[:_COMPARED], allowed, n=1, cutoff=cutoff) or _begun(
+            name, allowed
+        )
+        elsewhere = [] if near else [path for path, _ in schema.named() if path[-1] == name]
     advice: tuple[str, ...] = ()
     owner = f"the layer {schema.service}" if schema.service.startswith("_") else schema.service
     if near:
@@ -191,7 +196,8 @@ def _not_allowed(
     spot = schema.walk.at(path)
     near: list[str] = []
     if isinstance(value, str) and spot.known and not spot.holds_secret:
-        texts = [option for option in shown if isinstance(option, str)]
+        texts = [option for option in shown[:_COMPARED] if isinstance(option, str)]
+        value = value[:_COMPARED]
         near = difflib.get_close_matches(value, texts, n=1) or [
             t for t in texts if t.lower() == value.lower()
         ]

@@ -24,6 +24,8 @@ OURS = (
     "x-replaced-by",
     "x-removed-after",
 )
+_PROVABLE = 500  # references
+_SHOWN = 20  # of what follows from one cause
 _FLAGS = ("writeOnly", "x-secret", "x-locked", "x-restart")
 _KEYWORDS = """
     $schema $id $ref $defs $comment definitions
@@ -275,7 +277,10 @@ def _closed_form(form: Any) -> bool:
 def _impossible(file: SchemaFile) -> Iterator[Finding]:
     # A service may require what only the schema of a layer describes.
     properties = {**dict.fromkeys(file.schema.get("required", ()), True), **file.schema.get("properties", {})}
-    for pointer in unsatisfiable({**file.schema, "properties": properties} if properties else file.schema):
+    whole = {**file.schema, "properties": properties} if properties else file.schema
+    # The prover recurses along references, to the end of the stack.
+    provable = file.text.count('"$ref"') <= _PROVABLE
+    for pointer in unsatisfiable(whole)[:_SHOWN] if provable else ():
         steps = from_reference("#" + pointer) or ()
         node = target(file.schema, "#" + pointer)
         # Who refers to an impossible definition is impossible too; the definition is the cause.
