@@ -1,0 +1,445 @@
+"""One run: processes and events under a scheduler, then the calm after it, in which all must come right."""
+
+from __future__ import annotations
+
+import functools
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from sealpipe import git
+from sealpipe.errors import ConfigError, SealpipeError, TrustError
+from sealpipe.released import Release
+from sealpipe.stores.base import Store
+from sealpipe.trees import WorkTree
+from simulation import strangers
+from simulation.actors import (
+    REPAIRING,
+    Surroundings,
+    collector,
+    publish_once,
+    publisher,
+    reader,
+    source_for,
+    start_once,
+)
+from simulation.invariants import DAY_MS, Invariants
+from simulation.repository import A, B, repository
+from simulation.scheduler import Actor, Choices, Scheduler, Seeded
+from simulation.store import KINDS, Client, World
+
+BEGIN_MS = 1_764_000_000_000
+CHUNK = 2048  # instead of 128 KiB: what is larger goes in parts
+STEPS = 4000
+
+
+class Plan(NamedTuple):
+    """What a run consists of; `Seeded` runs draw one from their seed."""
+
+    kind: str
+    publishers: tuple[int, ...] = (1, 3, 4)  # commits
+    tries: int = 2
+    rolls: bool = False  # the first publisher rolls back
+    readers: int = 2
+    starts: int = 2
+    collects: int = 2
+    days: int = 2
+    backups: int = 0
+    hostile: int = 0
+    acts: tuple[str, ...] = tuple(strangers.ACTS)
+    skew: int = 40
+    faults: tuple[str, ...] | None = None  # None: every kind
+    first: int = 0  # the commit that stands in the store before, -1: an empty store
+
+
+class Result(NamedTuple):
+    violation: str
+    journal: tuple[str, ...]
+    steps: int
+    commands: int
+
+
+class _Time:
+    """`time` for the program: the world's, and what a process slept by itself."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def monotonic(self) -> float:
+        actor = self.run.scheduler.current
+        return self.run.scheduler.steps / 1000 + (actor.slept if actor else 0.0)
+
+    def sleep(self, seconds: float) -> None:
+        actor = self.run.scheduler.current
+        if actor is not None:
+            actor.slept += seconds
+            actor.turn()
+
+
+class _Secrets:
+    """`secrets` for the program: a function of the seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - a seed is to be repeated
+
+    def token_hex(self, size: int) -> str:
+        return self._random.randbytes(size).hex()
+
+    def token_bytes(self, size: int) -> bytes:
+        return self._random.randbytes(size)
+
+
+class Run:
+    """A world with its processes. `go` gives the result."""
+
+    def __init__(self, plan: Plan, choices: Choices, *, alter: Callable[[World], None] | None = None) -> None:
+        self.plan, self.choices = plan, choices
+        self.repository = repository()
+        self.world = World(KINDS[plan.kind])
+        if alter is not None:
+            alter(self.world)
+        self.invariants = Invariants(self.world, self.repository)
+        self.scheduler = Scheduler(choices)
+        self.around = Surroundings(self.repository, self.invariants, self.now_ms)
+        self.jumped = 0
+        self.left = {"day": plan.days, "backup": plan.backups, "restore": 0, "stranger": plan.hostile}
+        self.commands: list[Actor] = []
+        self.calm = False
+        self.inside: Callable[[], AbstractContextManager[None]] = nullcontext  # a rule taken out
+        self.cache = Path(tempfile.mkdtemp(prefix="sealpipe-simulation-", dir=_memory()))
+
+    def now_ms(self) -> int:
+        now = BEGIN_MS + self.scheduler.steps + self.jumped
+        self.invariants.now_ms = now
+        return now
+
+    def open(self, url: str, *, base: str) -> tuple[Store, str]:
+        return self.client(), ""
+
+    def client(self) -> Client:
+        actor = self.scheduler.current
+        assert actor is not None
+        client = Client(self.world, actor, faulty=not self.calm)
+        client.uses = self.plan.faults
+        return client
+
+    def go(self) -> Result:
+        try:
+            with simulated(self), self.inside():
+                self._go()
+        finally:
+            self.scheduler.end()
+            shutil.rmtree(self.cache, ignore_errors=True)
+        return Result(
+            self.invariants.broken, tuple(self.world.journal), self.scheduler.steps, self.around.commands
+        )
+
+    def _go(self) -> None:
+        plan = self.plan
+        if plan.first >= 0:
+            self._calmly("before", lambda: publish_once(self.around, plan.first, "one"))
+            self.jumped += 2 * DAY_MS
+        self._start()
+        while not self.invariants.broken and self.scheduler.steps < STEPS:
+            event = self.scheduler.step([f"*{name}" for name in self._events()])
+            self._crashes()
+            if event is None:
+                break
+            if event:
+                self._event(event[1:])
+        if not self.invariants.broken:
+            self._afterwards()
+
+    def _start(self) -> None:
+        plan = self.plan
+        for n, number in enumerate(plan.publishers):
+            skew = plan.skew * (n - 1)
+            work = publisher(
+                self.around,
+                number,
+                ("one", "two", "three")[n % 3],
+                tries=plan.tries,
+                skew=skew,
+                rolls=plan.rolls and not n,
+            )
+            self.commands.append(self.scheduler.add(f"publisher-{n}", work))
+        for n in range(plan.readers):
+            source = source_for(self.repository, A, str(self.cache / str(n)))
+            self.scheduler.add(f"reader-{n}", reader(self.around, f"reader-{n}", source, plan.starts))
+        if plan.collects:
+            work = collector(self.around, self.client, plan.collects)
+            self.commands.append(self.scheduler.add("collector", work))
+
+    # ---- events
+
+    def _events(self) -> list[str]:
+        names = [name for name, left in self.left.items() if left]
+        return names + [f"late {n}" for n in range(len(self.world.pending))]
+
+    def _event(self, name: str) -> None:
+        self.world.say(f"* {name}")
+        kind, _, number = name.partition(" ")
+        if number:
+            self._guarded(lambda: self.world.arrive(int(number)))
+            return
+        self.left[kind] -= 1
+        if kind == "day":
+            self.jumped += DAY_MS + 60_000
+        elif kind == "backup":
+            self.world.save()
+            self.left["restore"] = 1
+        elif kind == "restore":
+            # As the runbook says: publishers are stopped before; what was under way ended with the server.
+            self.scheduler.end([actor for actor in self.commands if actor.alive])
+            self.world.restore()
+            self.invariants.restored()
+            self.jumped += 60_000
+            self._again()
+        else:
+            self.jumped += 60_000
+            picked = self.plan.acts[self._pick(len(self.plan.acts))]
+            self.now_ms()
+            self._guarded(lambda: self._stranger(picked))
+
+    def _again(self) -> None:
+        plan = self.plan
+        for n, number in enumerate(plan.publishers):
+            work = publisher(
+                self.around,
+                number,
+                ("one", "two", "three")[n % 3],
+                tries=1,
+                skew=plan.skew * (n - 1),
+                rolls=False,
+            )
+            self.commands.append(self.scheduler.add(f"publisher-{n}-again", work))
+
+    def _stranger(self, name: str) -> None:
+        self.world.say(f"  stranger: {name}")
+        strangers.write(name, self.world, self.repository, self.now_ms(), self._pick)
+
+    def _pick(self, below: int) -> int:
+        return self.choices.whom([str(n) for n in range(below)])
+
+    def _guarded(self, act: Callable[[], Any]) -> None:
+        try:
+            act()
+        except BaseException:
+            if not self.invariants.broken:
+                raise
+
+    def _crashes(self) -> None:
+        for actor in self.scheduler.actors:
+            if actor.crash is not None and not self.invariants.broken:
+                self.invariants.broken = f"{actor.name} crashed: {actor.crash!r}"
+
+    # ---- the calm after it
+
+    def _afterwards(self) -> None:
+        self.scheduler.end()
+        self.jumped += 60_000
+        newest = len(self.repository.workspaces) - 1
+        if self.world.pending and self._pick(2):
+            self._late()
+        if self.invariants.broken:
+            return
+        allowed = REPAIRING._replace(lift_hold=True, reissue=self.invariants.disturbed)
+        self._calmly("the next publish", lambda: self._next(newest, allowed))
+        self._late()
+        self.jumped += 3 * DAY_MS
+        self.now_ms()
+        if not self.invariants.broken:
+            self._calmly("collection", self._collect)
+        for n in range(self.plan.readers + 1):
+            if not self.invariants.broken:
+                self._calmly(f"reader-{n}", functools.partial(self._reads, n))
+
+    def _late(self) -> None:
+        while self.world.pending and not self.invariants.broken:
+            self._guarded(lambda: self.world.arrive(0))
+
+    def _next(self, newest: int, allowed: Any) -> None:
+        outcomes = publish_once(self.around, newest, "two", allowed=allowed)
+        if set(outcomes) != {A, B} or set(outcomes.values()) - {"published", "unchanged"}:
+            self.invariants.fail(f"the next publish did not go through: {outcomes}")
+        for unit in (A, B):
+            known = self.invariants.known(unit)
+            if known is None or known.draft != self.repository.draft_digest(newest, unit):
+                self.invariants.fail(f"{unit} is not what the newest commit says")
+
+    def _collect(self) -> None:
+        from sealpipe.publishing import collect as collecting
+        from sealpipe.publishing.heads import needs
+
+        collecting.collect(self.client(), "", [A, B], needs=needs, now_ms=self.now_ms())
+
+    def _reads(self, number: int) -> None:
+        name = f"reader-{number}"
+        cache = str(self.cache / str(number)) if number < self.plan.readers else ""
+        release = start_once(self.around, name, source_for(self.repository, A, cache))
+        known = self.invariants.known(A)
+        if known is None or release.digest != known.digest:
+            self.invariants.fail(f"{name} does not come to the newest release")
+
+    def _calmly(self, what: str, act: Callable[[], Any]) -> None:
+        """Alone and with a store that answers; an error is a violation."""
+        self.calm = True
+
+        def work(_: Actor) -> None:
+            try:
+                act()
+            except (SealpipeError, ConfigError) as error:
+                self.invariants.fail(f"{what}: {error.word}: {error.finding.what}")
+
+        actor = self.scheduler.add(what, work)
+        while actor.alive:
+            self.scheduler.steps += 1
+            actor.resume()
+        self._crashes()
+        self.calm = False
+
+
+@functools.cache
+def _memory() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+# ---- the program in the simulation
+
+
+_run: list[Run] = []
+
+
+@functools.cache
+def _ancestor(folder: str, older: str, newer: str) -> bool | None:
+    return _real_ancestor(folder, older, newer)
+
+
+@functools.cache
+def _pushed(folder: str, commit: str, branch: str) -> bool:
+    return _real_pushed(folder, commit, branch)
+
+
+_real_ancestor, _real_pushed = git.is_ancestor, git.is_pushed
+
+
+@functools.cache
+def _tree(root: str) -> WorkTree:
+    return WorkTree(root)
+
+
+def _rendered(workspace: Any, _chosen: Any) -> Any:
+    found = repository()
+    return found.rendered[found.workspaces.index(workspace)]
+
+
+def _origins(rendered: Any, chosen: Any) -> Any:
+    return _origins_of(repository().rendered.index(rendered), tuple(chosen))
+
+
+@functools.cache
+def _origins_of(number: int, chosen: tuple[Any, ...]) -> Any:
+    return _real_origins(repository().rendered[number], chosen)
+
+
+from sealpipe.flows import planning  # noqa: E402
+from sealpipe.publishing import heads as heads_module  # noqa: E402
+
+_real_origins = planning.with_origins
+_real_inspect = heads_module.inspect
+_payload = functools.lru_cache(maxsize=4096)(heads_module.payload_from_json)
+
+
+@functools.lru_cache(maxsize=4096)
+def _inspect_raw(raw: bytes, unit: Any, pins: Any, project: str) -> Any:
+    return _real_inspect(raw, pins=pins, unit=unit, project=project)
+
+
+def _inspect(raw: bytes, *, pins: Any, unit: Any, project: str) -> Any:
+    return _inspect_raw(raw, unit, tuple(pins), project)
+
+
+@functools.lru_cache(maxsize=4096)
+def _check_raw(raw: bytes, unit: Any, pins: Any) -> Any:
+    return _real_inspect(raw, pins=pins, unit=unit)
+
+
+def _check(raw: bytes, *, pins: Any, unit: Any) -> Any:
+    found = _check_raw(raw, unit, tuple(pins))
+    if isinstance(found, Release):
+        return found
+    raise TrustError(found.why.word, found.why.what, why=found.why.why, hint=found.why.hint)
+
+
+def _open(url: str, *, base: str) -> tuple[Store, str]:
+    return _run[-1].open(url, base=base)
+
+
+@contextmanager
+def simulated(run: Run) -> Iterator[None]:
+    """Inside, the program's stores, time and random numbers are the run's; pure functions over the fixed
+    repository and over bytes already looked at are remembered. Nothing of the protocol is replaced.
+    """
+    time, secrets = _Time(run), _Secrets(1)
+    names: Sequence[tuple[str, Any]] = (
+        ("sealpipe.flows.targets.open_store", _open),
+        ("sealpipe.stores.registry.open_store", _open),
+        ("sealpipe.client.start.time", time),
+        ("sealpipe.releases.fetch.time", time),
+        ("sealpipe.releases.fetch.CHUNK", CHUNK),
+        ("sealpipe.releases.wire.CHUNK", CHUNK),
+        ("sealpipe.publishing.sign.secrets", secrets),
+        ("sealpipe.git.is_ancestor", _ancestor),
+        ("sealpipe.git.is_pushed", _pushed),
+        ("sealpipe.flows.permission.WorkTree", _tree),
+        ("sealpipe.flows.ship.render", _rendered),
+        ("sealpipe.flows.planning.with_origins", _origins),
+        ("sealpipe.publishing.heads.inspect", _inspect),
+        ("sealpipe.publishing.heads.payload_from_json", _payload),
+        ("sealpipe.client.start.check_release", _check),
+    )
+    _run.append(run)
+    try:
+        with ExitStack() as stack:
+            for name, value in names:
+                stack.enter_context(patch(name, value))
+            yield
+    finally:
+        _run.pop()
+
+
+# ---- seeds
+
+
+def plan_of(seed: int) -> tuple[Plan, Seeded]:
+    """What a seed stands for."""
+    drawn = random.Random(f"plan {seed}")  # noqa: S311 - a seed is to be repeated
+    kinds = tuple(KINDS)
+    plan = Plan(
+        kind=kinds[seed % len(kinds)],
+        publishers=tuple(drawn.choice((1, 2, 3, 4)) for _ in range(3)),
+        tries=drawn.choice((1, 2, 2, 3)),
+        rolls=drawn.random() < 0.2,
+        days=drawn.choice((0, 1, 2, 3)),
+        backups=int(drawn.random() < 0.25),
+        hostile=drawn.choice((0, 0, 0, 1, 2)),
+        skew=drawn.choice((0, 40, 40)),
+        first=drawn.choice((0, 0, 0, -1)),
+    )
+    choices = Seeded(
+        drawn.randrange(1 << 62),
+        stay=drawn.choice((0.0, 0.5, 0.8, 0.95)),
+        faults=drawn.choice((0.0, 0.02, 0.06, 0.15)),
+        events=drawn.choice((0.02, 0.05)),
+    )
+    return plan, choices
+
+
+def run_seed(seed: int) -> Result:
+    plan, choices = plan_of(seed)
+    return Run(plan, choices).go()
