@@ -13,6 +13,7 @@ from release_builder import UNIT, Recipe, link, pins, public_text, root, without
 from sealpipe.canonical import canonical, to_base64url
 from sealpipe.crypto.keys import Identity, PrivateKey, format_public
 from sealpipe.crypto.signing import sign, verify
+from sealpipe.errors import TrustError, Where
 from sealpipe.keyrings import Keyring, check_keyring, keyring_data, parse_keyring, stanzas_for
 from sealpipe.membership.keyring_edit import new_keyring, sign_keyring
 from sealpipe.membership.trust_edit import new_trust, sign_trust
@@ -240,6 +241,33 @@ def test_an_embedded_trust_document_holds_no_signatures() -> None:
     assert word(lambda: trust_from_json(canonical({**data, "signatures": []}))) == "malformed-trust"
 
 
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [(0, "malformed-trust"), (1, BELIEVED), (2**31, BELIEVED), (2**31 + 1, "malformed-trust")],
+)
+def test_versions_are_bounded(version: int, expected: str) -> None:
+    assert word(lambda: parse_trust(trust_data(version=version))) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d["keys"].update(Anna=d["keys"].pop("anna")),
+        lambda d: d["keys"]["anna"].update(note=3),
+        lambda d: d["keys"]["anna"].update(since=["x"]),
+        lambda d: d["environments"].update({"../x": {}}),
+        lambda d: d["environments"].update({"x" * 65: {}}),
+        lambda d: d["environments"]["dev"].update(branch=True),
+        lambda d: d["environments"]["dev"].update(protected="yes"),
+        lambda d: d["environments"]["dev"].update(admins={"need": 1, "of": "anna"}),
+    ],
+)
+def test_names_and_texts_of_a_trust_document_are_ones(change: Callable[[dict[str, Any]], None]) -> None:
+    data = copy.deepcopy(trust_data())
+    change(data)
+    assert word(lambda: parse_trust(data)) == "malformed-trust"
+
+
 # ---- keyrings
 
 MADE = keyring_data(
@@ -286,6 +314,18 @@ def test_older_keys_are_kept_in_their_order() -> None:
     found = keyring(lambda d: d["keys"]["checkout"].update(previous=[later, OLDER]))
     publics = [public for public, _ in found.keys["checkout"].previous]
     assert publics == [PrivateKey(b"\x05" * 32).public, PrivateKey(b"\x04" * 32).public]
+
+
+def test_at_most_64_older_keys_are_kept() -> None:
+    found = keyring(lambda d: d["keys"]["checkout"].update(previous=[OLDER] * 64))
+    assert len(found.keys["checkout"].previous) == 64
+
+
+def test_a_foreign_keyring_is_named_by_the_file_that_holds_it() -> None:
+    with pytest.raises(TrustError) as caught:
+        check_keyring(keyring(), parse_trust(trust_data()), verify, environment="dev")
+    assert caught.value.word == "foreign-keyring"
+    assert caught.value.finding.where == Where("trust/dev.keyring.yaml")
 
 
 def test_what_no_keyring_has_is_in_no_stanza() -> None:
