@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from documents.strategies import KEYS, SCALARS, layers
+from sealpipe.checks.locate import deciding
 from sealpipe.documents.merge import LEAF_LIMIT, Merged, merge, provenance
+from sealpipe.documents.origins import origins
 from sealpipe.documents.read import read_yaml
 from sealpipe.documents.write import dump_yaml
 from sealpipe.errors import Where
@@ -320,3 +322,29 @@ def test_provenance_in_keyed_lists() -> None:
 def test_pointers_of_keyed_lists_are_those_of_the_merged_tree() -> None:
     merged = merge(documents("o/x: {xs: [{name: a}]}\n"), keyed("o/x.xs"))
     assert merged.merge_keys == {to_pointer(("o/x", "xs")): "name"}
+
+
+@given(st.lists(layers(), min_size=1, max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_three_views_agree_on_who_decides(contents: list[dict[str, Any]]) -> None:
+    """The walk over the layers, the result of the merge, and the place that findings and plans name."""
+    kept = documents(*contents)
+    merged = merge(kept, no_keys)
+    if merged.findings:
+        return
+    for path in places(merged.values):
+        decided = path[: next((at for at, step in enumerate(path) if isinstance(step, int)), len(path))]
+        said = [entry for entry in provenance(kept, decided) if entry.wins]
+        assert [entry.document for entry in said] == [merged.owner(path)]
+        assert said[0].value == lookup(merged.values, decided)
+        document, local = deciding(kept, merged.values, merged.merge_keys, path)
+        assert document == said[0].document
+        assert lookup(document.values, local) == lookup(merged.values, path)
+        assert origins(document.text, file=document.file).where(local) is not None
+
+
+def places(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    if not isinstance(node, dict | list) or not node:
+        return [path] if path else []
+    entries = node.items() if isinstance(node, dict) else enumerate(node)
+    return [found for step, inner in entries for found in places(inner, (*path, step))]
