@@ -11,14 +11,14 @@ const w = 'malformed-key', point = (b) => need(BigInt(`0x${hex(Buffer.from(b).re
   && attempt(() => sodium.crypto_scalarmult(Buffer.alloc(32, 1), b), w) && b;
 export const readKey = {
   identity: readIdentity, ed25519: readEd25519, x25519: (t) => point(key32('x25519:')(t)),
-  machine: (t) => need(!/^age-secret-key-/i.test(t), 'unsupported-key') && bech32('sealpipe-signing-key-')(t),
-  recipient: (t) => need(!/^(age1pq|age1[^1]*1|ssh-)/.test(t), 'unsupported-key') && point(bech32('age')(t)),
+  machine: (t) => need(!/^age-secret-key-/i.test(t), 'unsupported-key') && bech32('sealpipe-signing-key-')(t.trim()),
+  recipient: (t) => need(!/^(age1pq|age1[^1]*1|ssh-)/.test(t), 'unsupported-key') && point(bech32('age')(t.trim())),
 };
 const pub = isKey(readKey.x25519), boxes = { '*': [NAME, BOX] };
 const KEYRING = {
   format: (v) => v === 1, project: HEX(32), environment: NAME, version: int(1, 2 ** 31), 'past?': past, people: { public: pub },
   keys: { '*': [DOCUMENT, { public: pub, private: boxes, 'previous?': [{ public: pub, private: BOX }] }] },
-  readers: { '*': [NAME, (v) => fits(v, { read: isKey(readKey.recipient), kind: /^(person|machine)$/, 'unit?': /^[a-z0-9_-]+\/[a-z0-9_-]+$/,
+  readers: { '*': [NAME, (v) => fits(v, { read: (r) => fits(r, /^age1[a-z0-9]+$/) && isKey(readKey.recipient)(r), kind: /^(person|machine)$/, 'unit?': /^[a-z0-9_-]+\/[a-z0-9_-]+$/,
     'box?': BOX, 'since?': TEXT }) && ('box' in v) === (v.kind === 'person') && ('unit' in v) === (v.kind === 'machine')] },
 };
 

@@ -28,7 +28,7 @@ export const bech32 = (prefix) => (spelt) => {
   return need(lower.startsWith(`${prefix}1`) && data.length === 58 && sum === 1, w) && bytesOf(data.slice(0, 52), w);
 };
 export const key32 = (label) => (t) => need(t.startsWith(label) && t.length === label.length + 43, w) && b64(t.slice(label.length), w);
-export const readIdentity = bech32('age-secret-key-'), readEd25519 = key32('ed25519:');
+export const readIdentity = (t) => bech32('age-secret-key-')(t.trim()), readEd25519 = key32('ed25519:');
 export const isKey = (read) => (v) => { try { return read(v); } catch { return false; } };
 export const publicOf = (secret) => Buffer.from(sodium.crypto_scalarmult_base(secret));
 export const place = (environment, document, path) => cat(lp(environment), lp(document), u32(path.length),
@@ -193,7 +193,7 @@ export function head(b, environment, service, fetch) {
   if (!b.subarray(0, 18).equals(Buffer.from('SEALPIPE-CHUNKS-1\n'))) return b;
   const word = 'malformed-locator', l = strict(b.subarray(18), word), max = 4 << 20, pad = (n, width) => String(n).padStart(width, '0');
   need(fits(l, { trust: int(1, 1e10 - 1), seq: int(0, 2 ** 48 - 1), rid: HEX(32), chunks: int(1), size: int(1, max), digest: HEX(64) }), word);
-  need(l.chunks === Math.ceil(l.size / 131072), word);
+  need(b.length <= 4096 && l.chunks === Math.ceil(l.size / 131072), word);
   const at = `${environment}/chunks/${service}/${pad(l.trust, 10)}-${pad(l.seq, 15)}-${l.rid}`;
   const parts = Array.from({ length: l.chunks }, (_, i) => fetch(`${at}/${i}`) ?? no('incomplete-head'));
   return need(parts.every((p) => p.length <= 131072) && cat(...parts).length === l.size, 'incomplete-head') && cat(...parts);
