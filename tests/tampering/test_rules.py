@@ -249,6 +249,22 @@ def test_versions_are_bounded(version: int, expected: str) -> None:
     assert word(lambda: parse_trust(trust_data(version=version))) == expected
 
 
+def test_the_longest_name_and_the_longest_past() -> None:
+    data = trust_data(past=["ab" * 32] * 16)
+    data["environments"]["x" * 64] = {}
+    found = parse_trust(data)
+    assert "x" * 64 in found.environments
+    assert len(found.past) == 16
+    assert word(lambda: parse_trust({**data, "past": ["ab" * 32] * 17})) == "malformed-trust"
+
+
+@pytest.mark.parametrize("count", [16, 17])
+def test_a_file_has_at_most_sixteen_signatures(count: int) -> None:
+    made = [{"by": f"key-{at}", "sig": to_base64url(bytes(64))} for at in range(count)]
+    expected = BELIEVED if count == 16 else "malformed-trust"
+    assert word(lambda: parse_trust({**trust_data(), "signatures": made})) == expected
+
+
 @pytest.mark.parametrize(
     "change",
     [
