@@ -27,7 +27,7 @@ export const trustOf = (t) => trust(Buffer.from(canonical(t)), Buffer.from(t.pro
 // Document → its private keys, current first, that `secret` opens; nothing for who is no reader.
 export function keyring(data, t, environment, secret) {
   const { signatures = [], ...body } = data, word = 'malformed-keyring', named = Object.entries(body.readers ?? {});
-  need(attempt(() => fits(body, KEYRING), word) && fits(signatures, [{ by: NAME, sig: TEXT }]), word);
+  need(attempt(() => fits(body, KEYRING), word) && fits(signatures, [{ by: NAME, sig: /^[\w-]{86}$/ }]) && signatures.length <= 16, word);
   need(new Set(named.map(([, r]) => r.read)).size === named.length && !body.readers.people, word);
   need(Object.values(body.keys).every((k) => Object.keys(k.private).every((n) => n === 'people' || body.readers[n]?.unit)), word);
   need(body.project === t.project && body.environment === environment, 'foreign-keyring');

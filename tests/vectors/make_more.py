@@ -187,6 +187,10 @@ def keys() -> list[Row]:
     return [
         ok("an identity", "identity", identity, secret),
         ok("a machine's key", "machine", machine, secret),
+        ok("an identity in small letters", "identity", identity.lower(), secret),
+        ok("an identity with a line end", "identity", identity + "\n", secret),
+        ok("a recipient with spaces", "recipient", f" {recipient} ", pub),
+        no("a point with a line end", "x25519", x(pub) + "\n"),
         ok("a recipient", "recipient", recipient, pub),
         no(
             "identity with a wrong checksum",
@@ -494,6 +498,17 @@ def heads() -> list[Row]:
         no("rid that climbs", rid="../../../../dev/chunks/x/../../ab"),
         no("rid in capitals", rid=rid.upper()),
         no("digest cut", digest="dd" * 31),
+        no("trust version of 10^10", trust=10**10),
+        vector(
+            "larger than 4 KiB",
+            "head",
+            given | {"head": (magic + jcs(locator) + b" " * 4000).hex()},
+            refused="malformed-locator",
+        ),
+        vector(
+            "white space", "head", given | {"head": (magic + jcs(locator) + b" \n").hex()}, {"size": size}
+        ),
+        no("another sum of sizes", "incomplete-head", size=size + 1),
         no("a field more", more=1),
         no("a field missing", digest=...),
         vector("no JSON", "head", given | {"head": (magic + b"{").hex()}, refused="malformed-locator"),
@@ -630,6 +645,13 @@ def keyrings() -> list[Row]:
             "malformed-keyring",
             {"readers.svc.read": body["readers"]["anna"]["read"]},
         ),
+        no(
+            "a reader's key with a space",
+            "malformed-keyring",
+            {"readers.svc.read": body["readers"]["svc"]["read"] + " "},
+        ),
+        no("17 signatures", "malformed-keyring", by=("anna", *map(str, range(16)))),
+        no("version that is null", "malformed-keyring", {"version": None}),
         no("a reader named people", "malformed-keyring", {"readers.people": body["readers"]["svc"]}),
         no("previous that is no list", "malformed-keyring", {"keys.checkout.previous": {}}),
         no("an unknown field", "malformed-keyring", {"more": 1}),
