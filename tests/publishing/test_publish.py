@@ -325,6 +325,24 @@ def test_the_predecessors_archive_is_made_by_who_comes_next(tmp_path: Path) -> N
     assert [r.draft.values["n"] for r in archives(store, "", A, READER)] == [2, 1]
 
 
+def test_a_late_publisher_does_not_bring_back_an_archive_that_was_collected() -> None:
+    """It sleeps for a day between its flip and its archive; others publish over it and collect."""
+    store = MemoryStore(ONE_AT_A_TIME)
+
+    class Sleeps(Around):
+        def write(self, ops: object, *, timeout: float = 10.0) -> None:
+            self.inner.write(ops, timeout=timeout)  # type: ignore[arg-type]
+            if touches_head(ops):  # type: ignore[arg-type]
+                for n in (2, 3):
+                    put(self.inner, [content(A, {"n": n})], now=NOW + n)
+                collect(self.inner, "", [A], needs=needs, now_ms=NOW + 2 * DAY_MS, keep=1)
+
+    put(Sleeps(store), [content(A, BIG)], now=NOW + 1)
+    assert [r.draft.values["n"] for r in archives(store, "", A, READER)] == [3]
+    assert len(store.keys(archives_prefix("", A))) == 1
+    assert store.keys(chunks_prefix("", A)) == []
+
+
 @pytest.mark.parametrize("error", [FullError, UnavailableError])
 def test_a_store_that_refuses_leaves_everything_as_it_was(store: Store, error: type[StoreError]) -> None:
     class Refuses(Around):

@@ -66,7 +66,7 @@ class Invariants:
         self.below: set[str] = set()  # flipped although a newer commit had the fence by then
         self.collected: set[str] = set()
         self.robbed: set[tuple[Order, str]] = set()  # attempts that a stranger took a part from
-        self.planted: set[str] = set()  # archives that a stranger made
+        self.planted: set[str] = set()  # archives that a stranger made, or that came too late
         self.spoiled: set[str] = set()  # releases that became heads without that part
         self.tampered: set[Unit] = set()
         self.disturbed = False  # a restore or a stranger's write: what was acknowledged may be gone
@@ -190,6 +190,9 @@ class Invariants:
         been = {*self.history[archive.unit], *self.spoiled} if archive else set()
         if archive and not any(digest.startswith(archive.digest) for digest in been):
             self.fail(f"{archive.unit}: an archive of what was never a head")
+        elif archive and op.key in self.collected:
+            # A request to make it took longer than the day that archives and their parts are kept.
+            self.planted.add(op.key)
 
     def _deleted(self, key: str, *, hostile: bool) -> None:
         chunk, archive = parse_chunk("", key), parse_archive("", key)
@@ -245,7 +248,9 @@ class Invariants:
             known = self.known(unit)
             if known is not None:
                 self.head[unit] = known
-            elif head_key("", unit) in self.world.entries:
+            # The backup may have been taken while a stranger's head stood there.
+            legitimate = known is not None and self.orders.get((unit, known.order)) == known.digest
+            if not legitimate and head_key("", unit) in self.world.entries:
                 self.tampered.add(unit)
 
     # ---- what people are told

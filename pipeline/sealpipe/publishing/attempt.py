@@ -87,8 +87,15 @@ def archive_predecessor(one: Attempt, store: Store, timeout: float = 10.0) -> No
 
 
 def archive_own(one: Attempt, store: Store, timeout: float = 10.0) -> bool:
-    """Archive what is head now. False when it failed: who publishes next makes it."""
+    """Archive what is head now. False when it failed: who publishes next makes it.
+
+    Nothing where the head is another's by now: who replaced ours made the archive, and it may have been
+    collected since, with the chunks that it names.
+    """
     try:
+        entry = store.get(one.head_key, fresh=True, timeout=timeout)
+        if entry is None or entry.value != one.head:
+            return False
         create(store, one.archive_key, one.head, timeout)
     except StoreError:
         return False
