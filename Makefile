@@ -6,7 +6,7 @@
 # make example the example repository at top level made anew, with new keys
 # make lock    requirements/*.txt anew
 #
-# Needs Python >= 3.11 with venv, git and make; everything else is installed into .venv at locked versions.
+# Needs Python >= 3.11 with venv, git and make (tests also strace: apt-get install strace); everything else is installed into .venv at locked versions.
 # With Node >= 18 and npm, `make test` runs the second reader of the formats too.
 
 VENV := .venv

@@ -1,0 +1,148 @@
+"""Eight real processes publish one service at once, two readers follow it, a collector takes away.
+
+    python campaign/race.py [--releases N]       1,000 by default
+
+Each publisher runs the product's own publish on a folder store and keeps what was acknowledged. At the end:
+the head has as many releases behind it as were acknowledged, the kept chain has no gap and no fork, a
+reader never saw a lower order, two contents at one order, or a release that does not verify.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import tempfile
+import time
+from multiprocessing.queues import Queue
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "pipeline"), str(ROOT / "tests")]
+PUBLISHERS, READERS = 8, 2
+
+
+class Figures(NamedTuple):
+    """What a race came to."""
+
+    releases: int
+    conflicts: int
+    reads: int
+    collected: int
+    seconds: float
+
+
+def publisher(folder: Path, number: int, wanted: int, done: Any, told: Queue[Any]) -> None:
+    from publishing import A, content, make_batch, past
+    from sealpipe.publishing.publish import publish
+    from sealpipe.stores.file import FileStore
+
+    store = FileStore(folder)
+    conflicts = n = 0
+    while done.value < wanted:
+        now = time.time_ns() // 1_000_000
+        batch = make_batch(store, [content(A, {"by": number, "n": n})], now=now, batch=f"{number}-{n}")
+        (receipt,) = publish(batch, store, "", fence=None, past=past(store))
+        if receipt.outcome in ("published", "already"):
+            with done.get_lock():
+                done.value += 1
+            told.put(("acknowledged", receipt.digest))
+            n += 1
+        else:
+            assert receipt.outcome == "conflict", receipt
+            conflicts += 1
+    told.put(("conflicts", conflicts))
+
+
+def reader(folder: Path, wanted: int, done: Any, told: Queue[Any]) -> None:
+    from publishing import A, release
+    from sealpipe.stores.file import FileStore
+
+    store = FileStore(folder)
+    reads, last = 0, None
+    while done.value < wanted:
+        found = release(store, A)  # raises for what does not verify
+        reads += 1
+        if last is not None:
+            assert found.payload.order >= last.payload.order, "a reader went back"
+            if found.payload.order == last.payload.order:
+                assert found.digest == last.digest, "two contents at one order"
+        last = found
+    told.put(("reads", reads))
+
+
+def collector(folder: Path, keep: int, wanted: int, done: Any, told: Queue[Any]) -> None:
+    from publishing import A
+    from sealpipe.publishing.collect import collect
+    from sealpipe.publishing.heads import needs
+    from sealpipe.stores.file import FileStore
+
+    store, count = FileStore(folder), 0
+    while done.value < wanted:
+        now = time.time_ns() // 1_000_000
+        count += collect(store, "", [A], needs=needs, now_ms=now, keep=keep, age_ms=200)
+        time.sleep(0.05)
+    told.put(("collected", count))
+
+
+def race(folder: Path, wanted: int, *, keep: int = 30) -> Figures:
+    """Run it. Raises AssertionError when a promise is broken."""
+    from publishing import READER, A, release
+    from sealpipe.publishing.heads import archives, chain
+    from sealpipe.stores.file import FileStore
+
+    processes = multiprocessing.get_context("fork")
+    done: Synchronized[int] = processes.Value("i", 0)
+    told: Queue[Any] = processes.Queue()
+    started = time.monotonic()
+    publish = [
+        processes.Process(target=publisher, args=(folder, n, wanted, done, told)) for n in range(PUBLISHERS)
+    ]
+    publish[0].start()
+    while done.value < 1:  # readers need a first release
+        assert publish[0].exitcode in (None, 0)
+        time.sleep(0.005)
+    others = [processes.Process(target=reader, args=(folder, wanted, done, told)) for _ in range(READERS)]
+    others.append(processes.Process(target=collector, args=(folder, keep, wanted, done, told)))
+    for process in (*publish[1:], *others):
+        process.start()
+    rows = []
+    while any(process.is_alive() for process in (*publish, *others)) or not told.empty():
+        while not told.empty():
+            rows.append(told.get())
+        time.sleep(0.01)
+    assert [process.exitcode for process in (*publish, *others)] == [0] * (len(publish) + len(others))
+    acknowledged = [value for kind, value in rows if kind == "acknowledged"]
+    store = FileStore(folder)
+    newest = release(store, A)
+    assert len(acknowledged) == len(set(acknowledged)) == newest.payload.number, "lost, or forked"
+    kept = list(chain(store, "", newest, READER))
+    assert [one.payload.number for one in kept] == [newest.payload.number - n for n in range(len(kept))]
+    assert len(kept) >= min(keep, newest.payload.number)
+    assert {one.digest for one in kept} <= set(acknowledged)
+    assert {one.digest for one in archives(store, "", A, READER)} <= set(acknowledged), "a fork was archived"
+
+    def total(kind: str) -> int:
+        return sum(value for name, value in rows if name == kind)
+
+    seconds = time.monotonic() - started
+    return Figures(len(acknowledged), total("conflicts"), total("reads"), total("collected"), seconds)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--releases", type=int, default=1_000)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="sealpipe-race-") as folder:
+        found = race(Path(folder), given.releases)
+    print(f"race: {found.releases} releases, {found.conflicts} conflicts, {found.reads} verified reads,")
+    print(
+        f"      {found.collected} keys collected, {found.seconds:.0f} s; nothing lost, no fork, no torn read"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
