@@ -99,10 +99,15 @@ class Store(Protocol):
         """The entry, or None when the key does not exist. `fresh`: never older than an acknowledged write."""
 
     def keys(self, prefix: str, *, timeout: float = 10.0) -> list[str]:
-        """All keys that start with `prefix` ("" or ending with a slash), sorted."""
+        """All keys that start with `prefix` ("" or ending with a slash), sorted.
+
+        Never older than an acknowledged write: a publisher that sees nothing to do says so.
+        """
 
     def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
-        """All entries whose key starts with `prefix`, in key order; not one snapshot."""
+        """All entries whose key starts with `prefix`, in key order; not one snapshot, and each of them
+        never older than an acknowledged write.
+        """
 
     def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
         """All operations or none, one request, in no order; a key stands in it once at most.
