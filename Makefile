@@ -2,7 +2,7 @@
 # make test    every test
 # make check   formatting, lint, types, import contracts, limits
 # make campaign   the long forms of tests (CAMPAIGN='mutants mutation' for some of them)
-# make bench   start-up and load times, as ratios of one run
+# make bench   every promised figure, as ratios of one run against its peer (docs/benchmarks.md)
 # make example the example repository at top level made anew, with new keys
 # make lock    requirements/*.txt anew
 #

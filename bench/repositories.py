@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 FIELDS = 50
+LONG = 100  # fields of a document of 2 KB
 SECRETS = 5
 
 
@@ -37,10 +38,10 @@ class Bench:
         return done.stdout
 
 
-def values() -> dict[str, Any]:
+def values(fields: int = FIELDS) -> dict[str, Any]:
     """A service's configuration: ten groups of fields, and a secret in each of five groups."""
     groups: dict[str, Any] = {}
-    for at in range(FIELDS):
+    for at in range(fields):
         group = groups.setdefault(f"group_{at % 10}", {})
         group[f"field_{at}"] = at if at % 2 else f"value {at}"
     for at in range(SECRETS):
@@ -76,19 +77,57 @@ def published_service(bench: Bench) -> tuple[Path, dict[str, str]]:
     return repository, {**told["env"], "SEALPIPE_KEY_FILE": told["key_file"]}
 
 
-def many_services(bench: Bench, count: int) -> Path:
-    """A repository of `count` services with two documents each: base and dev."""
-    repository = bench.folder / "many"
-    repository.mkdir()
-    bench.sealpipe(repository, "init")
-    plain = {name: {k: v for k, v in group.items() if k != "secret"} for name, group in values().items()}
+def many_documents(bench: Bench, services: int, environments: int) -> Path:
+    """Services in `environments` environments (base is one of them), a document of 2 KB for each pair."""
+    repository = new(bench, "many")
+    plain = {n: {k: v for k, v in g.items() if k != "secret"} for n, g in values(LONG).items()}
     text, rules = as_yaml(plain), json.dumps(schema(plain))
-    for at in range(count):
+    names = ["base", "dev", *(f"region-{at:02}" for at in range(environments - 2))]
+    project = repository / "sealpipe.yaml"
+    added = "".join(f"  {name}: {{publish_to: file:.sealpipe/store}}\n" for name in names[2:])
+    project.write_text(project.read_text().rstrip("\n") + "\n" + added)
+    for at in range(services):
         name = f"service-{at:04}"
         (repository / "schemas" / f"{name}.schema.json").write_text(rules)
-        for environment in ("base", "dev"):
-            (repository / "environments" / environment / f"{name}.yaml").write_text(text)
+        for environment in names:
+            file = repository / "environments" / environment / f"{name}.yaml"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
     (bench.folder / "rules.json").write_text(rules)
+    return repository
+
+
+def new(bench: Bench, name: str) -> Path:
+    """A repository fresh from `init`, with the keys that go with it."""
+    repository = bench.folder / name
+    repository.mkdir()
+    bench.sealpipe(repository, "init")
+    return repository
+
+
+def sealed_services(bench: Bench, name: str, count: int, secrets: int) -> Path:
+    """A repository of `count` services in dev with `secrets` sealed values each; the values in a file too."""
+    repository = new(bench, name)
+    of = {"s": {f"secret_{at:04}": f"value {at} of a benchmark" for at in range(secrets)}}
+    rules = schema(of)
+    for field in rules["properties"]["s"]["properties"].values():
+        field["writeOnly"] = True
+    for at in range(count):
+        (repository / "schemas" / f"service-{at:04}.schema.json").write_text(json.dumps(rules))
+        (repository / "environments" / "dev" / f"service-{at:04}.yaml").write_text(as_yaml(of))
+    bench.sealpipe(repository, "seal")
+    (bench.folder / f"{name}.plain.yaml").write_text(as_yaml(of))
+    return repository
+
+
+def plain_services(bench: Bench, name: str, count: int) -> Path:
+    """A repository of `count` services in dev without secrets, 50 fields each."""
+    repository = new(bench, name)
+    plain = {n: {k: v for k, v in g.items() if k != "secret"} for n, g in values().items()}
+    text, rules = as_yaml(plain), json.dumps(schema(plain))
+    for at in range(count):
+        (repository / "schemas" / f"service-{at:04}.schema.json").write_text(rules)
+        (repository / "environments" / "dev" / f"service-{at:04}.yaml").write_text(text)
     return repository
 
 
