@@ -268,7 +268,9 @@ class Invariants:
             if receipt.outcome in ("published", "already") and receipt.digest in self.below:
                 self.fail(f"{receipt.unit}: an older commit passed a newer fence, and nobody was told")
         outcomes = {receipt.outcome for receipt in done.receipts}
-        if number >= 0 and outcomes <= {"published", "already", "unchanged"} and not done.notes:
+        # Where a stranger took the fence away meanwhile, nothing holds what was acknowledged unchanged.
+        held = number >= 0 and self._fence() >= number
+        if held and outcomes <= {"published", "already", "unchanged"} and not done.notes:
             self.floor = max(self.floor, number)
             if self.world.kind.limits.ops > 1:
                 for unit in self.head:
