@@ -269,7 +269,7 @@ class Invariants:
                 self.fail(f"{receipt.unit}: an older commit passed a newer fence, and nobody was told")
         outcomes = {receipt.outcome for receipt in done.receipts}
         # Where a stranger took the fence away meanwhile, nothing holds what was acknowledged unchanged.
-        held = number >= 0 and self._fence() >= number
+        held = number >= 0 and (not self.disturbed or self._fence() >= number)
         if held and outcomes <= {"published", "already", "unchanged"} and not done.notes:
             self.floor = max(self.floor, number)
             if self.world.kind.limits.ops > 1:
