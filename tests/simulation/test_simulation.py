@@ -15,7 +15,7 @@ from simulation.rules import RULES, Rule, run_without
 from simulation.run import run_seed
 from simulation.store import KINDS
 
-SEEDS = 160
+SEEDS = 120
 TRIES = 250
 
 
