@@ -42,8 +42,6 @@ TESTS = {
     "trust": "test_trust.py tampering/test_rules.py test_keyrings.py releases/test_check.py",
     "keyrings": "test_keyrings.py tampering/test_rules.py test_opening.py checks/test_trusted.py",
     "fields": "test_trust.py test_keyrings.py tampering/test_rules.py",
-    "releases.drafts": "releases/test_check.py releases/test_vectors.py tampering/test_attacks.py",
-    "crypto.sealing": "crypto/test_sealing.py crypto/test_vectors.py client/test_snapshot.py",
     "releases.check": "tampering/test_rules.py releases/test_check.py releases/test_vectors.py",
 }
 PRELOADED = [
