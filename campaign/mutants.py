@@ -21,9 +21,8 @@ from tampering.mutants import ACCEPTED, REFUSED, SAME, artefacts, mutants  # noq
 
 def main(names: list[str]) -> int:
     total: Counter[str] = Counter()
-    print(
-        "| artefact | bytes | mutants | refused | same meaning | accepted | s |\n|---|---|---|---|---|---|---|"
-    )
+    print("| artefact | bytes | mutants | refused | same meaning | accepted | s |")
+    print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for one in artefacts(Path(folder)):
             if names and one.name not in names:
