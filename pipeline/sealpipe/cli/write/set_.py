@@ -74,8 +74,6 @@ def command(
     workspace = workspaces.read_workspace(opts)
     slot = find_slot(workspace, workspaces.document_of(target), path)
     sealed = _wants_seal(slot, secret)
-    if not (sealed or plain or slot.known):
-        _sounds_plain(slot)
     given = _given(opts, slot, _Source(value, file, size, kind), sealed=sealed)
     keyrings: tuple[FileEdit, ...] = ()
     if sealed:
@@ -83,6 +81,8 @@ def command(
         workspace, keyrings = workspaces.with_document_key(workspace, [slot.document.id])
         slot = replace(slot, workspace=workspace)
     done = set_value(slot, given, secret=sealed, sealer=Sealer())
+    if done.schema and not (sealed or plain):
+        _sounds_plain(slot)
     workspaces.write(opts, workspace.root, [*keyrings, *done.edits])
     report(opts, done)
     if done.schema:
