@@ -7,6 +7,7 @@ import json
 import time
 
 import pytest
+import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,37 @@ def test_what_is_written_is_read(tree):
     read = strict_json(data)
     assert canonical(read) == data
     assert read == tree or isinstance(tree, float | list | dict)  # 1.0 is written 1
+
+
+keys = texts | st.sampled_from(["a", "B", "a\x7f", '"', "\\", "\n", "\x00", "~", "é"])
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-INT_LIMIT, INT_LIMIT) | texts,
+    lambda t: st.lists(t, max_size=4) | st.dictionaries(keys, t, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(plain | trees)
+def test_the_quick_way_writes_what_rfc8785_writes(tree):
+    assert canonical(tree) == rfc8785.dumps(tree)
+
+
+def test_the_quick_way_takes_nothing_that_rfc8785_refuses():
+    holds_itself = []
+    holds_itself.append(holds_itself)
+    for value in (
+        {1: 2},
+        {None: 1},
+        {True: 1},
+        [INT_LIMIT + 1],
+        ["\ud800"],
+        {"\ud800": 1},
+        [b"x"],
+        holds_itself,
+    ):
+        with pytest.raises(ValueError, match="canonical"):
+            canonical(value)
 
 
 def test_canonical_form():

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -16,6 +17,7 @@ from sealpipe.errors import TrustError
 
 INT_LIMIT = 2**53 - 1
 DEPTH_LIMIT = 64
+_MANY = 1_000_000
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 # The closing quote is optional: a match that can fail is tried again at every quote, in quadratic time.
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
@@ -26,13 +28,40 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 def canonical(value: Any) -> bytes:
     """RFC 8785 (JCS) bytes. Raises ValueError for what JSON cannot carry (NaN, integers beyond 2^53)."""
+    if _spelt_alike(value):
+        with contextlib.suppress(ValueError, RecursionError):  # a lone surrogate: told below
+            return _encode(value).encode("utf-8")
     import rfc8785
 
     try:
         return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, RecursionError):
+    except (rfc8785.CanonicalizationError, RecursionError, UnicodeEncodeError):
         pass
     raise ValueError("not representable as canonical JSON")
+
+
+# Where there are no floats and all keys are ASCII, this is RFC 8785, and many times faster.
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def _spelt_alike(value: Any) -> bool:
+    waiting = [value]
+    for node in waiting:  # grows as it goes
+        kind = node.__class__
+        if kind is dict:
+            if not all(key.__class__ is str and key.isascii() for key in node):
+                return False
+            waiting += node.values()
+        elif kind is list:
+            waiting += node
+        elif kind is int:
+            if not -INT_LIMIT <= node <= INT_LIMIT:
+                return False
+        elif kind is not str and kind is not bool and node is not None:
+            return False
+        if len(waiting) > _MANY:
+            return False  # a value that holds itself has no end
+    return True
 
 
 def strict_json(
