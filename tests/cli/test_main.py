@@ -314,7 +314,7 @@ def test_a_question_without_a_terminal_is_refused_with_the_flag(tmp_path: Path) 
 
 def test_verbose_logs_runs_and_writes_and_no_content(tmp_path: Path) -> None:
     code = (
-        "import os, subprocess; from sealpipe.cli.output import run_log; run_log(); "
+        "import os, subprocess; from sealpipe.cli.output import run_log; run_log(on=True); "
         "subprocess.run(['git', 'rev-parse', '--version']); "
         f"subprocess.run(['sh', '-c', 'true {SECRET}']); "
         f"open('a', 'w').write('{SECRET}'); os.rename('a', 'b')"
@@ -345,3 +345,20 @@ def test_progress_shows_after_a_second_on_a_terminal_only(monkeypatch: pytest.Mo
             time.sleep(wait)
         assert ("comparing …" in screen.getvalue()) is drawn
         assert screen.getvalue().endswith("\r\x1b[K") if drawn else screen.getvalue() == ""
+
+
+def test_the_run_log_ends_with_its_command() -> None:
+    program = (
+        "import subprocess; from sealpipe.cli.main import main; "
+        "main(['completion', 'bash', '-v']); subprocess.run(['true'], check=True); "
+        "main(['completion', 'bash']); subprocess.run(['uname'], check=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "pipeline")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "] run true" in done.stderr
+    assert "] run uname" not in done.stderr

@@ -153,8 +153,7 @@ def _common(early: dict[str, Any], given: dict[str, Any], formats: Sequence[str]
         raise UsageError("usage", "--color is auto, always or never")
     if given["folder"]:
         enter(given["folder"])
-    if found["verbose"]:
-        output.run_log()
+    output.run_log(on=bool(found["verbose"]))
     return Common(
         folder=str(Path.cwd()),
         given_folder=found["folder"] or "",

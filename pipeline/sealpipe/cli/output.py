@@ -233,14 +233,24 @@ def _asked(words: list[str]) -> list[str]:
     return words
 
 
-def run_log() -> None:
-    """-v: from now on tell on stderr what is run, written and connected to; names only, never content."""
+_hearing: list[bool] = []  # empty: no hook yet; an audit hook cannot be taken out again
+
+
+def run_log(*, on: bool) -> None:
+    """-v: until the next command tell on stderr what is run, written and connected to; never content."""
+    known = bool(_hearing)
+    if known or on:
+        _hearing[:] = [on]
+    if known or not on:
+        return
     started = time.monotonic()
 
     def say(text: str) -> None:
         os.write(2, f"[{time.monotonic() - started:7.3f}] {clean(text)}\n".encode(errors="replace"))
 
     def hear(event: str, args: tuple[object, ...]) -> None:
+        if not _hearing[0]:
+            return
         if event == "subprocess.Popen":
             # Only git's arguments are ours to show; other programs are named by themselves.
             words = [str(word) for word in args[1]] if isinstance(args[1], list | tuple) else []
