@@ -8,19 +8,22 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sealpipe.client.source import shown_url
 from sealpipe.errors import (
     ConfigError,
     ConfigRefused,
     ConfigUnavailable,
+    SealpipeError,
     StoreError,
-    TrustError,
     UnsupportedError,
     UsageError,
 )
 from sealpipe.released import Unit
+
+if TYPE_CHECKING:
+    from sealpipe.releases.fetch import Head
 
 SIZE_LIMIT = 4 * 1024 * 1024
 CARRIERS = ("release", "env", "held")  # schemes that carry a release without a store
@@ -82,8 +85,7 @@ def _from_store(url: str, unit: Unit, timeout: float) -> bytes:
     from sealpipe.releases.fetch import read_head
     from sealpipe.stores.registry import open_store
 
-    shown = shown_url(url)
-    failed: ConfigError | None = None
+    failed: SealpipeError | None = None
     head = None
     try:
         store, prefix = open_store(url, base=os.getcwd())  # noqa: PTH109
@@ -91,17 +93,28 @@ def _from_store(url: str, unit: Unit, timeout: float) -> bytes:
             head = read_head(store, prefix, unit, timeout=timeout)
         finally:
             store.close()
-    except (UsageError, UnsupportedError) as error:
-        failed = ConfigError("bootstrap", f"SEALPIPE_URL: {error.finding.what}", hint=error.finding.hint)
-    except TrustError as error:
-        failed = ConfigRefused(error.word, f"{unit} at {shown}: {error.finding.what}")
-    except StoreError as error:
-        failed = ConfigUnavailable(
-            error.word, f"{shown}: {error.finding.what}", why=error.finding.why, hint=error.finding.hint
-        )
+    except SealpipeError as error:
+        failed = error
     if failed is not None:
-        raise failed
+        raise away_or_wrong(failed, url, unit)
+    return from_head(head, url, unit)
+
+
+def away_or_wrong(error: SealpipeError, url: str, unit: Unit) -> ConfigError:
+    """What an error of a store means to a service: wrong variables, an untrue head, or a store away."""
+    shown = shown_url(url)
+    found = error.finding
+    if isinstance(error, UsageError | UnsupportedError):
+        return ConfigError("bootstrap", f"SEALPIPE_URL: {found.what}", hint=found.hint)
+    if isinstance(error, StoreError):
+        return ConfigUnavailable(error.word, f"{shown}: {found.what}", why=found.why, hint=found.hint)
+    return ConfigRefused(error.word, f"{unit} at {shown}: {found.what}")
+
+
+def from_head(head: Head | None, url: str, unit: Unit) -> bytes:
+    """The bytes of a head's release. ConfigRefused [no-release] without one."""
     if head is None:
+        shown = shown_url(url)
         _refuse_missing_folder(url, shown)
         raise ConfigRefused(
             "no-release",

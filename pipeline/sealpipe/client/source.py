@@ -54,7 +54,7 @@ class Source:
             for name in ("url", "env", "service", "trust", "cache")
         }
         found["cache"] = os.path.expanduser(found["cache"])  # noqa: PTH111  # "" stays ""
-        found["key"] = _key_finder({name: environ[name] for name in _KEY_NAMES if name in environ})
+        found["key"] = KeyFinder(tuple((name, environ[name]) for name in _KEY_NAMES if name in environ))
         return cls(**(found | given))
 
     @property
@@ -134,13 +134,16 @@ def _from_installed(service: str) -> Source | None:
     return None
 
 
-def _key_finder(environ: Mapping[str, str]) -> Callable[[], PrivateKey | None]:
-    def find() -> PrivateKey | None:
+@dataclass(frozen=True, slots=True)
+class KeyFinder:
+    """Finds the key that SEALPIPE_KEY, _KEY_FILE or _KEY_CMD names; equal where the variables are."""
+
+    named: tuple[tuple[str, str], ...] = field(repr=False)
+
+    def __call__(self) -> PrivateKey | None:
         from sealpipe.keysource import find_private_key
 
-        return find_private_key(environ)
-
-    return find
+        return find_private_key(dict(self.named))
 
 
 @contextmanager

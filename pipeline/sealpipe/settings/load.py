@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsError
 
 from sealpipe.client.snapshot import Snapshot
 from sealpipe.client.source import Source
-from sealpipe.client.start import Started, start
+from sealpipe.client.start import start
 from sealpipe.errors import ConfigError, ConfigRefused
 from sealpipe.paths import show_path, to_pointer
 from sealpipe.settings.base import PublishedSettings
@@ -22,6 +22,7 @@ from sealpipe.settings.check import check_class, model_tag
 from sealpipe.settings.fit import Path
 from sealpipe.settings.origin import where_from
 from sealpipe.settings.problems import Problem, problems_of
+from sealpipe.settings.rebuild import overlaid
 from sealpipe.settings.source import (
     Candidate,
     base_of,
@@ -126,15 +127,16 @@ def _load(cls: type[S], source: Source, build: Callable[[dict[str, Any]], Any]) 
 
     def accept(snapshot: Snapshot) -> Any:
         candidate = Candidate(cls, snapshot)
-        built = _accept(candidate, lambda: build(given), prefix)
+        built = accepted(candidate, lambda: build(given), prefix)
         last[:] = [candidate]
         return built
 
     started = start(source, model_tag(cls), accept)
-    return Loaded(started.value, started.snapshot, _report(started, last[0], prefix))
+    told = report_of(last[0], prefix, origin=started.origin, refused=started.refused, notes=started.notes)
+    return Loaded(started.value, started.snapshot, told)
 
 
-def _accept(candidate: Candidate, build: Callable[[], T], prefix: str) -> T:
+def accepted(candidate: Candidate, build: Callable[[], T], prefix: str) -> T:
     """Build the settings for one candidate; every failure becomes a ConfigError with our text.
 
     Errors are raised after the handler has ended: a chained exception would carry the values on.
@@ -222,17 +224,8 @@ def _published_path(candidate: Candidate, key: Path) -> Path:
 def _merged(candidate: Candidate) -> Mapping[str, Any]:
     merged: Mapping[str, Any] = {}
     for state in candidate.states.values():
-        merged = _under(merged, state)
+        merged = overlaid(merged, state)
     return merged
-
-
-def _under(over: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(below)
-    for key, value in over.items():
-        mine = found.get(key)
-        both = isinstance(mine, Mapping) and isinstance(value, Mapping)
-        found[key] = _under(value, mine) if both and isinstance(mine, Mapping) else value
-    return found
 
 
 def _name(candidate: Candidate) -> str:
@@ -248,11 +241,19 @@ def _defaulted(candidate: Candidate) -> tuple[str, ...]:
     return tuple(show_path(base + path) for path in found if path[0] not in below)
 
 
-def _report(started: Started[Any], candidate: Candidate, prefix: str) -> Report:
+def report_of(
+    candidate: Candidate,
+    prefix: str,
+    *,
+    origin: str,
+    refused: tuple[ConfigError, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Report:
+    """What came with settings that `accepted` has built."""
     base = base_of(candidate.cls)
     fitted = candidate.fitted
     if fitted is None:
-        raise AssertionError  # `_accept` has checked it
+        raise AssertionError  # `accepted` has checked it
     overridden = {
         show_path(base + override.path): where_from(override.key, candidate.above, prefix, os.environ) or ""
         for override in fitted.overridden
@@ -263,15 +264,15 @@ def _report(started: Started[Any], candidate: Candidate, prefix: str) -> Report:
     ]
     return Report(
         release=_name(candidate),
-        origin=started.origin,
+        origin=origin,
         unknown=tuple(
             show_path(base + key.path) + (f" (did you mean {key.near}?)" if key.near else "")
             for key in fitted.unknown
         ),
         defaulted=_defaulted(candidate),
         overridden=overridden,
-        refused=started.refused,
-        notes=(*started.notes, *twins),
+        refused=refused,
+        notes=(*notes, *twins),
     )
 
 

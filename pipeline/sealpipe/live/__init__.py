@@ -1,0 +1,1 @@
+"""Settings that follow what is published while a program runs."""
