@@ -30,6 +30,8 @@ CARRIERS = ("release", "env", "held")  # schemes that carry a release without a 
 
 held: dict[str, bytes] = {}
 """`held:NAME` -> a release of this very process. Only `sealpipe.testing` puts something here."""
+held_away: set[str] = set()
+"""Names in `held` that do not answer at the moment."""
 
 
 class Fetched(NamedTuple):
@@ -49,6 +51,8 @@ def fetch(url: str, unit: Unit, *, timeout: float) -> Fetched:
         return Fetched(_from_file(rest), "file")
     if scheme == "env":
         return Fetched(_from_variable(rest), "variable")
+    if scheme == "held" and rest in held_away:
+        raise ConfigUnavailable("store-unavailable", f"held:{rest}: the store is down: the test says so")
     if scheme == "held" and rest in held:
         return Fetched(held[rest], "memory")
     return Fetched(_from_store(url, unit, timeout), "store")

@@ -11,7 +11,7 @@ import threading
 import time
 from contextlib import suppress
 
-from sealpipe.client.fetch import CARRIERS, Fetched, away_or_wrong, fetch, from_head, held
+from sealpipe.client.fetch import CARRIERS, Fetched, away_or_wrong, fetch, from_head, held, held_away
 from sealpipe.client.source import shown_url
 from sealpipe.errors import SealpipeError
 from sealpipe.released import Unit
@@ -94,7 +94,7 @@ class Watch:
     def _look(self) -> object:
         rest = self.url.partition(":")[2]
         if self._scheme == "held":
-            return id(held.get(rest))
+            return id(held.get(rest)), rest in held_away
         if self._scheme == "release":
             with suppress(OSError):
                 found = os.stat(rest)  # noqa: PTH116  # follows the links of a mounted volume

@@ -21,7 +21,14 @@ from sealpipe.live.subscribers import Changes, Held, Listener, Subscriber
 from sealpipe.settings.base import PublishedSettings
 from sealpipe.settings.check import check_class, model_tag
 from sealpipe.settings.load import Report, accepted, report_of, source_for
-from sealpipe.settings.rebuild import Captured, captured, overridden, rebuild, refuse_own_constructor
+from sealpipe.settings.rebuild import (
+    Captured,
+    captured,
+    overlaid,
+    overridden,
+    rebuild,
+    refuse_own_constructor,
+)
 from sealpipe.settings.restart import restart_values
 from sealpipe.settings.source import Candidate, prefix_of
 
@@ -133,9 +140,10 @@ class Part:
     def _builder(self, candidate: Candidate, kept: Captured | None) -> Callable[[], Any]:
         cls = self.cls
         if kept is not None:
+            above: dict[str, Any] = {}
             for values in self.overrides:
-                kept = overridden(kept, values)
-            found = kept
+                above = overlaid(values, above)
+            found = overridden(kept, above) if above else kept
             return lambda: rebuild(candidate, found, cls)
         given: dict[str, Any] = {"_env_prefix": self.prefix} if issubclass(cls, PublishedSettings) else {}
         return lambda: cls(**self.init, **given)

@@ -120,4 +120,8 @@ class Store(Protocol):
         """Until the key's version may differ from `after`: a hint, True when it does. May return early."""
 
     def close(self) -> None:
-        """Let go of connections; the store is not used afterwards."""
+        """Let go of connections; the store is not used afterwards.
+
+        The one method that another thread may call meanwhile: a `wait` there ends within a second, by
+        returning or by raising a StoreError.
+        """

@@ -15,6 +15,7 @@ import hashlib
 import os
 import secrets
 import stat
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -80,6 +81,7 @@ class FileStore:
     def __init__(self, folder: str | os.PathLike[str], *, poll: float = 0.2) -> None:
         self._folder = Path(folder)
         self._poll = poll
+        self._closed = threading.Event()
 
     def size(self, ops: Sequence[Op]) -> int:
         return sum(len(op.key) + (len(op.value) if isinstance(op, Put) else 0) for op in ops)
@@ -137,12 +139,12 @@ class FileStore:
                     return True
                 seen = stamp
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or self._closed.wait(min(self._poll, left)):
                 return False
-            time.sleep(min(self._poll, left))
 
     def close(self) -> None:
-        """Nothing is held open between calls."""
+        """Ends a `wait`; nothing else is held open between calls."""
+        self._closed.set()
 
     def _apply(self, root: int, ops: Sequence[Op], changes: Sequence[Put | Delete]) -> None:
         _sweep(root)

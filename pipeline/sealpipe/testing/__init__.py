@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sealpipe.testing.published import Published, published, sealed
+from sealpipe.testing.published import Published, override, publish_for_session, published, sealed
 
-__all__ = ["Published", "published", "sealed"]
+__all__ = ["Published", "override", "publish_for_session", "published", "sealed"]

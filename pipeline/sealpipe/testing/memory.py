@@ -26,6 +26,7 @@ class MemoryStore:
         self.after_write: Hook | None = None
         self._entries: dict[str, Entry] = {}
         self._revision = 0
+        self._closes = 0
         self._changed = threading.Condition()
 
     def size(self, ops: Sequence[Op]) -> int:
@@ -70,10 +71,15 @@ class MemoryStore:
             return (found.version if found else ABSENT) != after
 
         with self._changed:
-            return self._changed.wait_for(differs, timeout)
+            closes = self._closes
+            self._changed.wait_for(lambda: self._closes != closes or differs(), timeout)
+            return differs()
 
     def close(self) -> None:
-        """The content stays: another publisher or reader of the test may still use it."""
+        """Ends a `wait`. The content stays: another publisher or reader of the test may still use it."""
+        with self._changed:
+            self._closes += 1
+            self._changed.notify_all()
 
     def _refuse(self, ops: Sequence[Op]) -> None:
         for op in ops:

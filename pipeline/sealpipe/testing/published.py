@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sealpipe.client.fetch import held
+from sealpipe.client.fetch import held, held_away
 from sealpipe.client.opened import Opened
 from sealpipe.client.source import Source, installed
 from sealpipe.client.throwaway import Throwaway, throwaway, throwaway_release
 from sealpipe.crypto.sealing import type_of
 from sealpipe.released import Unit
+
+if TYPE_CHECKING:
+    from sealpipe.live.live import Live
+
+S = TypeVar("S")
 
 
 def sealed(value: Any) -> Any:
@@ -65,6 +70,20 @@ class Published:
         )
         return self.sources[service]
 
+    def publish_invalid(self, service: str) -> None:
+        """Put an altered release there, as somebody who holds only the store could: nothing takes it."""
+        name = f"{self._prefix}/{service}"
+        good = held[name]
+        held[name] = good[:-1] + bytes([good[-1] ^ 1])
+
+    def go_down(self, *services: str) -> None:
+        """From now on the store of these services, or of all, does not answer."""
+        held_away.update(f"{self._prefix}/{service}" for service in services or self._numbers)
+
+    def come_back(self, *services: str) -> None:
+        """The store answers again."""
+        held_away.difference_update(f"{self._prefix}/{service}" for service in services or self._numbers)
+
     def release(self, service: str) -> bytes:
         """The bytes of the service's release, as a store would hold them."""
         return held[f"{self._prefix}/{service}"]
@@ -85,6 +104,7 @@ class Published:
         """Let go of the releases; `published` does it at its end."""
         for service in self._numbers:
             held.pop(f"{self._prefix}/{service}", None)
+            held_away.discard(f"{self._prefix}/{service}")
 
 
 @contextmanager
@@ -111,6 +131,46 @@ def published(
             yield found
     finally:
         found.forget()
+
+
+def publish_for_session(
+    services: Mapping[str, Mapping[str, Any]] | None = None,
+    /,
+    *,
+    environment: str = "test",
+    **more: Mapping[str, Any],
+) -> Published:
+    """As `published`, until the process ends: for modules that load their settings when imported.
+
+    Called at the top of `conftest.py` it comes before every test module.
+    """
+    opened = published(services, environment=environment, **more)
+    _open.append(opened)
+    return opened.__enter__()
+
+
+_open: list[AbstractContextManager[Published]] = []
+
+
+@contextmanager
+def override(live: Live[S], values: Mapping[str, Any], /) -> Iterator[S]:
+    """Inside, `live.current` has these values by dotted path, above every source; yields the settings.
+
+    They are validated like everything else: ConfigError's kinds for what does not fit. Loads what is not
+    loaded yet, and takes newer releases meanwhile. Blocks nest.
+    """
+    from sealpipe.live.live import part_of
+
+    live.get()
+    tree: dict[str, Any] = {}
+    for path, value in values.items():
+        *parents, last = path.split(".")
+        node = tree
+        for step in parents:
+            node = node.setdefault(step, {})
+        node[last] = value
+    with part_of(live).overriding(tree):
+        yield live.current
 
 
 def _marked(node: Any) -> Any:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from sealpipe.errors import (
     ConflictError,
@@ -309,6 +310,24 @@ def waiting(open_store: Open) -> None:
         _expect(woken, "wait missed a change")
 
 
+def closing_ends_a_wait(open_store: Open) -> None:
+    """A reader that stops must not hang on its store."""
+    store = open_store()
+    with suppress(StoreError):
+        store.get("dev/heads/closed")
+    waiter = threading.Thread(target=_wait_quietly, args=(store, "dev/heads/closed"), daemon=True)
+    waiter.start()
+    time.sleep(0.3)
+    store.close()
+    waiter.join(timeout=2.0)
+    _expect(not waiter.is_alive(), "close() ends a wait() of another thread within a second or so")
+
+
+def _wait_quietly(store: Store, key: str) -> None:
+    with suppress(Exception):
+        store.wait(key, ABSENT, timeout=20.0)
+
+
 def size_bounds(open_store: Open) -> None:
     store = open_store()
     small: list[Op] = [Put("dev/heads/a", b"1", ABSENT)]
@@ -355,5 +374,6 @@ CHECKS: tuple[Callable[[Open], None], ...] = (
     one_winner,
     no_torn_reads,
     waiting,
+    closing_ends_a_wait,
     size_bounds,
 )
