@@ -290,3 +290,17 @@ def test_signal_handlers_are_put_back() -> None:
     with private_folder():
         pass
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_child_forked_meanwhile_does_not_keep_the_lock(tmp_path):
+    with locked(tmp_path / "lock"):
+        child = os.fork()
+        if child == 0:
+            time.sleep(30)
+            os._exit(0)
+    try:
+        with locked(tmp_path / "lock", timeout=1.0):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

@@ -93,6 +93,8 @@ def locked(path: str | os.PathLike[str], *, timeout: float = 10.0) -> Iterator[N
             yield
             return
         finally:
+            # Closing is not enough: a child forked meanwhile by another thread has the descriptor too.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
 
