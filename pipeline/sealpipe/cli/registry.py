@@ -60,7 +60,8 @@ GROUPS: dict[str, dict[str, Entry]] = {
     "Services": {
         "connect": ("services.connect", "What a service needs to start: URL, trust, its own key", ()),
         "dev": ("services.dev", "Start a program on the work tree, rewritten on save", ()),
-        "run": ("services.run", "Start a program with its published configuration", ()),
+        "run": ("services.run", "Start a program with its published configuration (--watch)", ()),
+        "watch": ("services.watch", "Releases as JSON lines", ()),
     },
     "Help": {
         "doctor": ("help.doctor", "Keys, repository and stores, with what to do", ()),

@@ -15,9 +15,9 @@ from typing import Protocol
 from sealpipe.client import cache
 from sealpipe.client.events import Event, event, log, shown
 from sealpipe.client.fetch import fetch
-from sealpipe.client.snapshot import Snapshot, open_release
+from sealpipe.client.snapshot import Snapshot
 from sealpipe.client.source import KeyFinder, Source
-from sealpipe.client.start import checked, key_of, pins_of, refuse_older, retired, start
+from sealpipe.client.start import Opens, checked, opener, pins_of, refuse_older, retired, start
 from sealpipe.client.swap import Prepared, commit, locks, running
 from sealpipe.client.watching import Watcher
 from sealpipe.errors import ConfigError, ConfigRefused, ConfigUnavailable
@@ -55,10 +55,11 @@ def feed_for(source: Source) -> Feed:
 
 
 class Feed:
-    """Made by `feed_for`. Its methods may be called from every thread."""
+    """Its methods may be called from every thread. Services get theirs from `feed_for`."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, opens: Opens | None = None) -> None:
         self.source = source
+        self._opens = opens
         self.snapshot: Snapshot | None = None
         self.origin = ""
         self.error: ConfigError | None = None  # why the last offer, or the last read, was nothing
@@ -95,7 +96,7 @@ class Feed:
                 self._ensure_watcher()
 
     def _begin(self, member: Member) -> None:
-        started = start(self.source, member.model, member.prepare)
+        started = start(self.source, member.model, member.prepare, opens=self._opens)
         commit([started.value])
         self.snapshot, self.origin = started.snapshot, started.origin
         self._seen = seen(started.snapshot.release)
@@ -194,7 +195,7 @@ class Feed:
             self._seen = seen(release)
         if release.payload.retired is not None:
             raise retired(release)
-        snapshot = open_release(release, key_of(self.source))
+        snapshot = (self._opens or opener(self.source))(release)
         prepared = self._prepare_all(snapshot)
         commit(prepared)
         self.snapshot, self.origin = snapshot, origin

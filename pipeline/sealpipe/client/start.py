@@ -43,14 +43,20 @@ class Started(Generic[T]):
     notes: tuple[str, ...]  # what went wrong with the cache; never a reason not to start
 
 
-def start(source: Source, model: str, accept: Callable[[Snapshot], T]) -> Started[T]:
+Opens = Callable[[Release], Snapshot]
+"""Opens a checked release. Raises ConfigError's kinds, as `snapshot.open_release` does."""
+
+
+def start(
+    source: Source, model: str, accept: Callable[[Snapshot], T], *, opens: Opens | None = None
+) -> Started[T]:
     """The first release, from the stores and then from the cache, that `accept` takes.
 
     `accept` makes what the service uses and raises ConfigError for a release that does not fit; `model`
     tags the cache with what accepts. Raises ConfigError's kinds: 75 only when nothing but the stores'
-    absence stands in the way.
+    absence stands in the way. `opens` takes the place of the service's own key.
     """
-    run = _Start(source.checked(), model, accept)
+    run = _Start(source.checked(), model, accept, opens)
     found = run.from_stores() or run.from_cache()
     if found is None:
         raise _summary(source, run.refused, time.monotonic() - run.began, run.rounds)
@@ -58,10 +64,12 @@ def start(source: Source, model: str, accept: Callable[[Snapshot], T]) -> Starte
 
 
 class _Start(Generic[T]):
-    def __init__(self, source: Source, model: str, accept: Callable[[Snapshot], T]) -> None:
+    def __init__(
+        self, source: Source, model: str, accept: Callable[[Snapshot], T], opens: Opens | None
+    ) -> None:
         self.source, self.model, self.accept = source, model, accept
         self.pins = pins_of(source)
-        self.key = key_of(source)
+        self.opens = opens or opener(source)
         self.refused: list[ConfigError] = []
         self.notes: list[str] = []
         self.seen: set[str] = set()
@@ -104,7 +112,7 @@ class _Start(Generic[T]):
         if release.payload.retired is not None:
             raise retired(release)
         self.seen.add(release.digest)
-        snapshot = open_release(release, self.key)
+        snapshot = self.opens(release)
         value = self.accept(snapshot)
         if folder:
             self.noting(partial(cache.note_accepted, folder, release, self.model))
@@ -123,7 +131,7 @@ class _Start(Generic[T]):
                 if release.digest in self.seen or release.payload.retired is not None:
                     continue
                 refuse_below_floor(release, marks)
-                snapshot = open_release(release, self.key)
+                snapshot = self.opens(release)
                 value = self.accept(snapshot)
             except ConfigError as error:
                 self.refused.append(error)
@@ -139,6 +147,12 @@ class _Start(Generic[T]):
             self.notes.append(f"the cache {self.source.cache} is locked by another process")
         except OSError as error:
             self.notes.append(f"the cache {self.source.cache} was not written: {error.strerror}")
+
+
+def opener(source: Source) -> Opens:
+    """Opens with the service's own key, which is found now. SecretUnreadable where it cannot be read."""
+    key = key_of(source)
+    return lambda release: open_release(release, key)
 
 
 def pins_of(source: Source) -> tuple[Pin, ...]:

@@ -147,6 +147,12 @@ def hidden(view: View) -> dict[str, Any]:
     return _replaced(view, lambda _, token: f"sealed ({_type(token)})")
 
 
+def sealed_shown(release: Release) -> dict[str, Any]:
+    """A release's values with `sealed (TYPE)` in place of each secret, without a repository at hand."""
+    draft = release.draft
+    return hidden(View(release.unit, draft.values, draft.sealed, draft.merge_keys, ""))
+
+
 def revealed(view: View, keys: Mapping[str, DocumentKeys]) -> dict[str, Any]:
     """The values with each secret opened (bytes as base64).
 

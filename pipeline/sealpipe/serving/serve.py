@@ -128,6 +128,13 @@ def values_file(path: str, handed: Handed, folder: Path) -> Iterator[Path]:
             link.unlink(missing_ok=True)
 
 
+def rewrite_values(path: str, handed: Handed, folder: Path) -> None:
+    """Replace what `values_file` has put behind the link, at once and as a whole."""
+    kind = Path(path).suffix
+    text = file_text(kind, handed.unit.service, handed.values)
+    write_atomic(folder / f"values{kind}", text.encode(), mode=0o600)
+
+
 # ---- the program
 
 
@@ -140,19 +147,23 @@ def run_program(
     and 126 where there is no such program, or it cannot be run.
     """
     problem: OSError | None = None
-    with _Forwarding() as signals:
+    with Forwarding() as signals:
         try:
             process = subprocess.Popen(list(command), env=dict(environ))
         except OSError as error:
             problem = error
         else:
             signals.to(process)
-            code = _wait(process, every)
-            return code if code >= 0 else 128 - code
-    raise _no_program(command[0], problem)
+            return exit_code(_wait(process, every))
+    raise no_program(command[0], problem)
 
 
-def _no_program(name: str, problem: OSError | None) -> UsageError:
+def exit_code(code: int) -> int:
+    """A child's code as a shell shows it."""
+    return code if code >= 0 else 128 - code
+
+
+def no_program(name: str, problem: OSError | None) -> UsageError:
     why = (problem.strerror if problem else "") or "cannot be run"
     error = UsageError("no-program", f"{name}: {why}")
     error.exit_code = 127 if isinstance(problem, FileNotFoundError) else 126
@@ -168,15 +179,17 @@ def _wait(process: subprocess.Popen[bytes], every: Callable[[], None] | None) ->
                 every()
 
 
-class _Forwarding:
+class Forwarding:
     """Passes signals on to a process; what arrives before there is one waits for it."""
+
+    ending = False  # somebody asked for the end
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._waiting: list[int] = []
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> _Forwarding:
+    def __enter__(self) -> Forwarding:
         for name in _FORWARDED:
             number = signal.Signals[name]
             self._before[number] = signal.signal(number, self._arrived)
@@ -188,10 +201,12 @@ class _Forwarding:
 
     def to(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        for number in self._waiting:
+        waiting, self._waiting = self._waiting, []
+        for number in waiting:
             self._pass_on(number)
 
     def _arrived(self, number: int, _frame: FrameType | None) -> None:
+        self.ending = self.ending or number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
         # Ctrl-C reaches the whole group on a terminal: passing it on would deliver it twice.
         if number == signal.SIGINT and _on_terminal():
             return

@@ -16,17 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sealpipe.crypto.keys import PrivateKey
-    from sealpipe.model import Workspace
     from sealpipe.released import Release, Unit
     from sealpipe.serving.handing import Handed
-    from sealpipe.trust import Pin
 
 _EXAMPLES = (
     "sealpipe run dev/checkout -- python app.py",
     "sealpipe run dev/checkout --file config.json -- ./server --config config.json",
     "sealpipe run production/checkout --bootstrap-only -- python app.py",
+    "sealpipe run dev/checkout --watch --signal HUP --file config.json -- ./server",
 )
-_SERVICE = ("URL", "ENV", "SERVICE", "TRUST", "CACHE", "KEY", "KEY_FILE", "KEY_CMD")
+SERVICE = ("URL", "ENV", "SERVICE", "TRUST", "CACHE", "KEY", "KEY_FILE", "KEY_CMD")
 
 
 @options.command("run", examples=_EXAMPLES)
@@ -35,6 +34,8 @@ _SERVICE = ("URL", "ENV", "SERVICE", "TRUST", "CACHE", "KEY", "KEY_FILE", "KEY_C
 @click.option("--file", "file", metavar="PATH", help="Values in a file (.json .yaml .env), not as variables.")
 @click.option("--bootstrap-only", is_flag=True, help="Only the SEALPIPE_* variables, for a sealpipe client.")
 @click.option("--fake-secrets", is_flag=True, help="Make up the secrets that your key does not open.")
+@click.option("--watch", is_flag=True, help="Restart CMD when another release is published.")
+@click.option("--signal", "signal", metavar="NAME", help="With --watch: send it instead (HUP, USR1, none).")
 @options.common()
 def command(
     opts: Common,
@@ -44,12 +45,15 @@ def command(
     file: str | None,
     bootstrap_only: bool,
     fake_secrets: bool,
+    watch: bool,
+    signal: str | None,
 ) -> int:
     """Start CMD with ENV/SERVICE's published configuration, verified first.
 
     Values are variables named SERVICE__DB__HOST beside the SEALPIPE_* ones; one that is set already stays.
     With --file they stand in memory, with a link at PATH while CMD runs. Your key opens the secrets and
-    never reaches CMD. With SEALPIPE_URL set, as where a service runs, no repository is needed.
+    never reaches CMD. With SEALPIPE_URL set, as where a service runs, no repository is needed. --watch
+    follows the store; a signal is for a CMD that reads --file, or its release, again.
     """
     from sealpipe.files import private_folder
     from sealpipe.serving.serve import Carrier, child_environment, run_program, value_variables, values_file
@@ -58,6 +62,20 @@ def command(
         raise UsageError("usage", "a command is needed after --", hint=[_EXAMPLES[0]])
     if file and bootstrap_only:
         raise UsageError("usage", "--file and --bootstrap-only exclude each other")
+    if signal and not watch:
+        raise UsageError("usage", "--signal says what --watch does", hint=[f"{_EXAMPLES[3]}"])
+    if signal and not (file or bootstrap_only):
+        raise UsageError(
+            "usage",
+            "a running program's variables do not change: --signal needs --file or --bootstrap-only",
+            hint=[_EXAMPLES[3]],
+        )
+    if watch:
+        from sealpipe.cli.services.watching import run_watching
+
+        return run_watching(
+            opts, target.unit(), program, file=file, bare=bootstrap_only, fake=fake_secrets, sends=signal
+        )
     handed, own = _published(opts, target.unit(), fake=fake_secrets)
     if handed.faked:
         output.note(opts, f"made up: {', '.join(handed.faked)}")
@@ -79,6 +97,7 @@ def _published(opts: Common, unit: Unit, *, fake: bool) -> tuple[Handed, Mapping
     """What is published, opened; and the service's own bootstrap where its own key is at hand."""
     if os.environ.get("SEALPIPE_URL"):
         return _by_bootstrap(unit)
+    from sealpipe.cli.services.watching import service_variables
     from sealpipe.client.snapshot import open_release
     from sealpipe.looking.reading import need_published
     from sealpipe.serving.handing import from_release, handed_release
@@ -86,9 +105,9 @@ def _published(opts: Common, unit: Unit, *, fake: bool) -> tuple[Handed, Mapping
     workspace = workspaces.read_workspace(opts)
     pins = workspaces.trusted_pins(opts, workspace)
     release = need_published(workspace, unit, pins)
-    key = _service_key(release)
+    key = service_key(release)
     if key is not None:
-        own = _service_variables(workspace, unit, pins)
+        own = service_variables(workspace, unit, pins)
         return handed_release(release, open_release(release, key).values), own
     return from_release(workspace, release, workspaces.maybe_keys, fake=fake), {}
 
@@ -100,13 +119,13 @@ def _by_bootstrap(unit: Unit) -> tuple[Handed, Mapping[str, str]]:
 
     source = Source.from_env(env=unit.environment, service=unit.service)
     started = start(source, "run", lambda snapshot: snapshot)
-    names = (f"SEALPIPE_{name}" for name in _SERVICE)
+    names = (f"SEALPIPE_{name}" for name in SERVICE)
     own = {name: os.environ[name] for name in names if name in os.environ}
     own |= {"SEALPIPE_ENV": unit.environment, "SEALPIPE_SERVICE": unit.service}
     return handed_release(started.snapshot.release, started.value.values), own
 
 
-def _service_key(release: Release) -> PrivateKey | None:
+def service_key(release: Release) -> PrivateKey | None:
     """The key of SEALPIPE_KEY[_FILE|_CMD] where it is a service's, for which the release has boxes."""
     from sealpipe.keysource import locate
 
@@ -116,19 +135,3 @@ def _service_key(release: Release) -> PrivateKey | None:
     boxed = {r for keys in release.draft.stanzas.values() for readers in keys.values() for r in readers}
     identities = found.identities if found else ()
     return next((one.read for one in identities if one.read.key_id.hex() in boxed), None)
-
-
-def _service_variables(workspace: Workspace, unit: Unit, pins: tuple[Pin, ...]) -> dict[str, str]:
-    """What `connect` would print for this unit, with the key that is set already."""
-    url = workspace.project.environments[unit.environment].publish_to or ""
-    if url.startswith("file:") and not url.startswith("file:/"):
-        url = f"file:{workspace.root}/{url.removeprefix('file:')}"
-    keys = {name: os.environ[name] for name in map("SEALPIPE_{}".format, _SERVICE[5:]) if name in os.environ}
-    trust = [pin.text.partition("@")[0] + (f"@{pin.min_version}" if pin.min_version else "") for pin in pins]
-    return {
-        "SEALPIPE_URL": url,
-        "SEALPIPE_ENV": unit.environment,
-        "SEALPIPE_SERVICE": unit.service,
-        "SEALPIPE_TRUST": ",".join(trust),
-        **keys,
-    }
