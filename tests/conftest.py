@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["servers.fixtures"]
+
 _OURS = ("SEALPIPE_", "SOPS_", "AGE_", "GIT_", "GITHUB_", "PUBLISHED_")
 _SWITCHES = ("CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "EDITOR", "VISUAL", "PYTHONPATH")
 
