@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+
 from servers import programs
 from servers.certificates import Authority
 from servers.processes import Cluster, Running, started, started_together
@@ -71,9 +72,9 @@ def _described(folder: Path, found: Mapping[str, Any], tls: Authority | None, ac
     def ready() -> bool:
         try:  # a write: a leader may be known before it takes any
             done = pool.request("PUT", f"{url}/v1/kv/ready", body=b"1", headers=headers)
-            return done.status == 200
         except urllib3.exceptions.HTTPError:
             return False
+        return done.status == 200
 
     environ = {"CONSUL_HTTP_TOKEN": TOKEN} if acl else {}
     if tls:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import urllib3
+
 from servers import programs
 from servers.certificates import Authority
 from servers.processes import Cluster, Running, started, started_together

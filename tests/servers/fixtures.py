@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from servers import programs
 from servers.certificates import Authority, make_authority
 from servers.consul import start_consul, start_consul_cluster
@@ -107,8 +108,8 @@ def store_prefix() -> str:
 
 
 @pytest.fixture
-def server_folder(tmp_path: Path) -> Iterator[Path]:
+def server_folder(tmp_path: Path) -> Path:
     """Where a test starts a server of its own, which it kills itself."""
     folder = tmp_path / "server"
     folder.mkdir()
-    yield folder
+    return folder

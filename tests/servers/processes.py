@@ -158,11 +158,10 @@ def free_ports(count: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
         port = random.SystemRandom().randrange(10_240, 32_768)
-        with socket.socket() as probe:
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                if port not in found:
-                    found.append(port)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in found:
+                found.append(port)
     return found
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import urllib3
+
 from servers import programs
 from servers.processes import Running, started
 

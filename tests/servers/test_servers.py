@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from servers.fixtures import need
+
 from servers.processes import Running
 
 
