@@ -56,7 +56,8 @@ def _described(
             "ssl.clientAuth=want",
         ]
     (folder / "zoo.cfg").write_text("\n".join([*own, *lines]) + "\n")
-    jars = ":".join(str(programs.JARS / f"{jar}.jar") for jar in programs.ZOOKEEPER_JARS)
+    names = [*programs.ZOOKEEPER_JARS, *(("netty-codec", "netty-handler") if tls else ())]
+    jars = ":".join(str(programs.JARS / f"{jar}.jar") for jar in names)
     java = str(programs.find("zookeeper"))
     small = ["-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
     small.append(f"-Dzookeeper.DigestAuthenticationProvider.superDigest={_SUPER_DIGEST}")
