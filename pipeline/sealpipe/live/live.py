@@ -21,6 +21,7 @@ from sealpipe.live.subscribers import Callback, Changes, Listener, refuse_async
 
 S = TypeVar("S")
 T = TypeVar("T")
+U = TypeVar("U")
 F = TypeVar("F", bound=Callable[[Any, Any], object])
 
 
@@ -194,8 +195,8 @@ class Live(Generic[S]):
 
     def derive(
         self,
-        select: Callable[[S], Any],
-        make: Callable[[Any], T],
+        select: Callable[[S], U],
+        make: Callable[[U], T],
         *,
         close: Callable[[T], object] | None = None,
         grace: float = 30.0,
