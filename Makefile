@@ -4,10 +4,12 @@
 # make campaign   the long forms of tests (CAMPAIGN='mutants mutation' for some of them)
 # make bench   every promised figure, as ratios of one run against its peer (docs/benchmarks.md)
 # make example the example repository at top level made anew, with new keys
+# make servers the servers that the tests of the stores need and PyPI does not have: Consul, etcd, ZooKeeper
 # make lock    requirements/*.txt anew
 #
 # Needs Python >= 3.11 with venv, git and make (tests also strace: apt-get install strace); everything else is installed into .venv at locked versions.
-# With Node >= 18 and npm, `make test` runs the second reader of the formats too.
+# With Node >= 18 and npm, `make test` runs the second reader of the formats too. A test whose server is not
+# here is skipped and says what brings it.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,7 +23,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 CAMPAIGN ?= $(basename $(notdir $(wildcard campaign/*.py)))
-.PHONY: demo test check campaign bench example lock format clean
+.PHONY: demo test check campaign bench example servers lock format clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/sealpipe demo $(DEMO_ARGS)
@@ -49,6 +51,10 @@ bench: $(VENV)/.bench
 
 example: $(VENV)/.runtime
 	$(BIN)/python scripts/make_example.py
+
+# Into a folder outside the tree, $SEALPIPE_SERVERS or the user's cache; fails when one could not be brought.
+servers: | $(BIN)/python
+	scripts/servers
 
 lock: $(VENV)/.dev
 	scripts/lock --upgrade
