@@ -10,7 +10,7 @@ import pytest
 from sealpipe.documents.origins import origins
 from sealpipe.documents.read import read_yaml
 from sealpipe.errors import Finding, InputError
-from sealpipe.project import Project, is_document_name, is_name, layer_ids, parse_project
+from sealpipe.project import Project, TreeSpec, is_document_name, is_name, layer_ids, parse_project
 from sealpipe.released import Unit
 
 ID = "5b0c7a1e9f2d4c6688aa01d3e7f4b912"
@@ -65,9 +65,8 @@ def test_the_shop() -> None:
     production = project.environments["production"]
     assert production.extends == "base"
     assert production.mirrors == ("s3://shop-config-mirror/config?region=eu-west-1",)
-    assert production.tree == {
-        "layout": "keys", "at": "consul+https://consul.internal:8501/legacy", "services": ("search",),
-    }  # fmt: skip
+    assert production.tree == TreeSpec("keys", "consul+https://consul.internal:8501/legacy", ("search",))
+    assert str(production.tree) == "keys at consul+https://consul.internal:8501/legacy of search"
     assert project.environments["production-eu"].inherit_services
     assert project.services["checkout"].layers == ("_payments", "_edge")
     assert project.services["checkout"].owners == ("@shop/payments",)
@@ -141,6 +140,13 @@ def test_extends_can_be_none() -> None:
          "not-allowed", "4:52", AT + "tree.layout"),
         (DEV + "{publish_to: 'file:x', tree: {at: 'file:y', all: true}}\n",
          "unknown-key", "4:52", AT + "tree.all"),
+        (DEV + "{tree: {at: 'file:y'}}\n", "not-allowed", "4:9", AT + "tree"),
+        (DEV + "{publish_to: 'file:x', tree: {at: 'file:x'}}\n", "tree-overlap", "4:38", AT + "tree.at"),
+        (DEV + "{publish_to: 'file:x', tree: {at: 'file:x/y'}}\n", "tree-overlap", "4:38", AT + "tree.at"),
+        (DEV + "{publish_to: 'file:x/y', tree: {at: 'file:x?a=b'}}\n", "tree-overlap", "4:40",
+         AT + "tree.at"),
+        (DEV + "{publish_to: 'file:x', mirrors: ['file:m'], tree: {at: 'file:m'}}\n", "tree-overlap",
+         "4:59", AT + "tree.at"),
         (ONE + "services:\n  Checkout: {}\n", "bad-name", "5:3", "services.Checkout"),
         (ONE + "services:\n  checkout: {layers: [payments]}\n",
          "bad-name", "5:14", "services.checkout.layers"),

@@ -271,6 +271,14 @@ class Receipt(NamedTuple):
     detail: str = ""
 
 
+class TreeReport(NamedTuple):
+    """What became of an environment's plain tree. Made by `views.environment`."""
+
+    url: str
+    lines: tuple[str, ...]  # one a service, for people
+    findings: tuple[Finding, ...]  # what went wrong; empty when the tree is what it must be
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
     """Made by `flows.ship` and `flows.rolling`: a receipt per unit, and what the mirrors took."""
@@ -281,6 +289,7 @@ class Publication:
     receipts: tuple[Receipt, ...]
     mirrors: Mapping[str, str]  # url -> "" or why it failed
     notes: tuple[Finding, ...] = ()
+    tree: TreeReport | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,18 @@ WhereOf = Callable[[Concrete], Where | None]
 
 
 @dataclass(frozen=True, slots=True)
+class TreeSpec:
+    """Plain keys beside the releases, for programs that do not read these."""
+
+    layout: str  # keys or yaml
+    at: str  # address of a store; the services' folders stand right below it
+    services: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.layout} at {self.at} of {', '.join(self.services) or 'no service'}"
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentSpec:
     """One entry of `environments`."""
 
@@ -32,7 +44,7 @@ class EnvironmentSpec:
     publish_to: str | None = None
     mirrors: tuple[str, ...] = ()
     inherit_services: bool = False
-    tree: Mapping[str, Any] | None = None  # {layout, at, services}
+    tree: TreeSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +224,33 @@ def _environments(reader: _Reader, data: Mapping[str, Any]) -> dict[str, Environ
             what = f"`{name}` extends `{spec.extends}`, which is no environment of this project"
             reader.add("unknown-environment", ("environments", name, "extends"), what, hint=hint)
     _find_cycles(reader, found)
+    _find_overlaps(reader, found)
     return found
+
+
+def _find_overlaps(reader: _Reader, environments: Mapping[str, EnvironmentSpec]) -> None:
+    """A plain tree inside of another address, or around one: each would take the other's keys for strays."""
+    taken = [
+        (url, f"{name}.{key}")
+        for name, spec in environments.items()
+        for key, urls in (("publish_to", (spec.publish_to,)), ("mirrors", spec.mirrors))
+        for url in urls
+        if url
+    ]
+    for name, spec in environments.items():
+        if spec.tree is None:
+            continue
+        other = next((at for url, at in taken if _nested(url, spec.tree.at)), None)
+        if other is not None:
+            what = f"the tree of `{name}` and `{other}` stand inside of one another"
+            hint = "give the tree a place of its own, for example consul:127.0.0.1:8500/plain"
+            reader.add("tree-overlap", ("environments", name, "tree", "at"), what, hint=hint)
+        taken.append((spec.tree.at, f"{name}.tree"))
+
+
+def _nested(one: str, other: str) -> bool:
+    first, second = (re.sub(r"[?#].*", "", url).rstrip("/") + "/" for url in (one, other))
+    return first.startswith(second) or second.startswith(first)
 
 
 def _find_cycles(reader: _Reader, environments: Mapping[str, EnvironmentSpec]) -> None:
@@ -268,7 +306,7 @@ def _urls(reader: _Reader, path: Concrete, urls: Iterable[str]) -> None:
             )
 
 
-def _tree(reader: _Reader, above: tuple[str, ...], data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _tree(reader: _Reader, above: tuple[str, ...], data: Mapping[str, Any]) -> TreeSpec | None:
     path = (*above, "tree")
     if data.get("tree") is None:
         return None
@@ -285,7 +323,10 @@ def _tree(reader: _Reader, above: tuple[str, ...], data: Mapping[str, Any]) -> M
     services = reader.texts(tree, (*path, "services"))
     for name in services:
         reader.name(name, (*path, "services"))
-    return {"layout": layout, "at": at, "services": services}
+    if data.get("publish_to") is None:
+        what = "a tree is made of what is published, and there is no `publish_to`"
+        reader.add("not-allowed", path, what, hint="a tree belongs to an environment that is published")
+    return TreeSpec(layout, at or "", services)
 
 
 def _service(reader: _Reader, name: str, value: Any) -> ServiceSpec:

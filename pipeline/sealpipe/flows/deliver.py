@@ -7,12 +7,15 @@ from typing import NamedTuple
 
 from sealpipe.errors import Finding, RefusedError, SealpipeError, StoreError
 from sealpipe.flows.targets import Target, mirrors_of, opened
-from sealpipe.model import Batch, Broken, Head, Receipt, Workspace
+from sealpipe.model import Batch, Broken, Head, Receipt, TreeReport, Workspace
 from sealpipe.publishing.collect import collect
 from sealpipe.publishing.heads import Reader, digests, head, heads, needs
 from sealpipe.publishing.mirror import mirror
 from sealpipe.publishing.publish import StateCheck, publish, release_of
 from sealpipe.released import Unit
+from sealpipe.views.environment import write_trees
+from sealpipe.views.place import Source
+from sealpipe.views.write import Rules
 
 Say = Callable[[str], None]
 
@@ -23,6 +26,7 @@ class Delivered(NamedTuple):
     receipts: tuple[Receipt, ...]
     mirrors: Mapping[str, str]  # url -> "" or why it failed
     notes: tuple[Finding, ...]
+    tree: TreeReport | None
 
 
 def deliver(
@@ -33,10 +37,14 @@ def deliver(
     *,
     fence: StateCheck | None,
     repair: bool = False,
+    removal: bool = False,
     now_ms: int,
     say: Say = lambda _: None,
 ) -> Delivered:
-    """Publish a batch and see to it that readers have it. Raises StoreError before the first flip only."""
+    """Publish a batch and see to it that readers have it. Raises StoreError before the first flip only.
+
+    `removal`: the plain tree may lose any number of keys, as a person has seen the plan.
+    """
 
     def past(unit: Unit) -> Iterable[str]:
         return digests(target.store, target.prefix, unit, reader)
@@ -46,13 +54,31 @@ def deliver(
     say("reading back")
     notes = list(read_back(batch, receipts, target, reader))
     copied: Mapping[str, str] = {}
+    tree: TreeReport | None = None
     if not notes and all(r.outcome in ("published", "already") for r in receipts):
         say("copying to mirrors")
         copied = to_mirrors(workspace, batch.environment, target, reader, repair=repair, now_ms=now_ms)
+        tree = to_tree(workspace, batch.environment, target, reader, removal=removal)
     say("collecting")
     done = [signed.unit for signed in release_of(receipts, batch)]
     notes += collected(target, done, now_ms=now_ms)
-    return Delivered(receipts, copied, tuple(notes))
+    return Delivered(receipts, copied, tuple(notes), tree)
+
+
+def to_tree(
+    workspace: Workspace,
+    environment: str,
+    target: Target,
+    reader: Reader,
+    *,
+    removal: bool = False,
+    repair: bool = False,
+    only: Unit | None = None,
+) -> TreeReport | None:
+    """Write the plain tree of an environment from its heads as they are now; None where it has none."""
+    source = Source(target.store, target.prefix, reader)
+    rules = Rules(workspace.project.limits, removal=removal, repair=repair)
+    return write_trees(workspace, environment, source, rules, only=only)
 
 
 def read_back(batch: Batch, receipts: Sequence[Receipt], target: Target, reader: Reader) -> Iterable[Finding]:

@@ -135,9 +135,11 @@ def undo(prepared: Undoing, *, now_ms: int, say: Say = lambda _: None) -> Public
     contents = [_content(prepared, one) for one in prepared.undos]
     signed = sign(contents, {u.head.release.unit: u.head for u in prepared.undos}, how)
     with primary(workspace, wish.environment) as target:
-        done = deliver(signed, workspace, target, reader, fence=None, now_ms=now_ms, say=say)
+        done = deliver(signed, workspace, target, reader, fence=None, removal=True, now_ms=now_ms, say=say)
     notes = (*prepared.skipped, *done.notes)
-    return Publication(how.batch, wish.environment, prepared.url, done.receipts, done.mirrors, notes)
+    return Publication(
+        how.batch, wish.environment, prepared.url, done.receipts, done.mirrors, notes, done.tree
+    )
 
 
 def _content(prepared: Undoing, one: Undo) -> Content:

@@ -209,12 +209,15 @@ def ship(prepared: Prepared, *, now_ms: int, say: Say = lambda _: None) -> Publi
             reader,
             fence=StateCheck(request.environment, fenced.version),
             repair=request.allowed.repair_head,
+            removal=request.allowed.removal,
             now_ms=now_ms,
             say=say,
         )
     receipts = _all_receipts(planned, delivered.receipts)
     notes = (*fenced.notes, *delivered.notes)
-    return Publication(batch, request.environment, prepared.url, receipts, delivered.mirrors, notes)
+    return Publication(
+        batch, request.environment, prepared.url, receipts, delivered.mirrors, notes, delivered.tree
+    )
 
 
 def mirrors_only(workspace: Workspace, environment: str, pins: tuple[Pin, ...]) -> Publication:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,8 @@ from sealpipe.stages.load import load, units
 from sealpipe.stages.validate import validate
 from sealpipe.trees import CommitTree
 from sealpipe.trust import Pin
+from sealpipe.views.environment import tree_drift
+from sealpipe.views.place import Source
 
 
 class Cell(NamedTuple):
@@ -220,7 +222,10 @@ def history_of(past: Sequence[Past], path: SettingPath) -> tuple[Step, ...]:
 def verify_environment(
     workspace: Workspace, environment: str, service: str | None, *, pins: tuple[Pin, ...]
 ) -> Verification:
-    """A store against itself, its mirrors and the files here. Raises StoreError when the primary is away."""
+    """A store against itself, its mirrors, its plain tree and the files here.
+
+    Raises StoreError when the primary is away.
+    """
     need_published_environment(workspace, environment)
     only = Unit(environment, service) if service is not None else None
     mine = [u for u in units(workspace) if u.environment == environment and only in (None, u)]
@@ -233,7 +238,7 @@ def verify_environment(
             there = open_stores.enter_context(opened(url, workspace.root))
             mirrors.append((url, there.store, there.prefix))
         reader = reader_of(workspace, pins)
-        return verify(
+        found = verify(
             environment,
             target.store,
             target.prefix,
@@ -242,6 +247,8 @@ def verify_environment(
             drafted=drafts if len(drafts) == len(mine) else None,
             only=only,
         )
+        drift = tree_drift(workspace, environment, Source(target.store, target.prefix, reader), only=only)
+        return replace(found, findings=(*found.findings, *drift))
 
 
 def invalid_note(workspace: Workspace, environment: str) -> Finding | None:

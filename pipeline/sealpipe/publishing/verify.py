@@ -162,10 +162,13 @@ def _mirror(
         there = heads(store, prefix, environment, reader)
     except StoreError as error:
         return [Finding("mirror-unreachable", f"{url}: {error.finding.what}")]
+    wanted = [one for unit, one in sorted(primary.items()) if isinstance(one, Head) and only in (None, unit)]
+    if wanted and not there:
+        why = ("nothing was ever copied there, or it was emptied, or another disk is mounted in its place",)
+        return [Finding("mirror-empty", f"{url} has nothing of {environment}", why=why, hint=hint)]
     found = []
-    for unit, one in sorted(primary.items()):
-        if not isinstance(one, Head) or only not in (None, unit):
-            continue
+    for one in wanted:
+        unit = one.release.unit
         copy = there.get(unit)
         if copy is None:
             found.append(Finding("mirror-behind", f"{url} does not have {unit}", hint=hint))

@@ -30,6 +30,7 @@ from sealpipe.schemas.explain import Explained, explain
 from sealpipe.schemas.lint import lint
 from sealpipe.stages.layer import layer
 from sealpipe.stages.load import units as units_of
+from sealpipe.stages.plainkeys import tree_findings
 from sealpipe.trees import PROJECT_FILE
 
 # Faults of a schema file that leave nothing to hold a document against.
@@ -247,6 +248,9 @@ class _Run:
             found.append(
                 located(cause, document, path=local, schema=schema, locator=self.locator, set_in=str(unit))
             )
+        tree = self.workspace.project.environments[unit.environment].tree
+        if tree is not None and unit.service in tree.services:
+            found += tree_findings(config, tree.layout, self.locator)
         return found
 
     def _standing(self, config: LayeredConfig, cause: Explained) -> tuple[Document, Concrete]:

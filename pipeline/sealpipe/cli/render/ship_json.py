@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sealpipe.cli.render.json_ import document, finding
-from sealpipe.model import Change, Plan, Publication, UnitPlan
+from sealpipe.model import Change, Plan, Publication, TreeReport, UnitPlan
 from sealpipe.released import Release
 
 if TYPE_CHECKING:
@@ -100,8 +100,16 @@ def publication(done: Publication) -> dict[str, Any]:
             for r in done.receipts
         ],
         "mirrors": [{"url": url, "problem": problem or None} for url, problem in done.mirrors.items()],
+        "tree": _tree(done.tree),
         "notes": [finding(note) for note in done.notes],
     }
+
+
+def _tree(report: TreeReport | None) -> dict[str, Any] | None:
+    if report is None:
+        return None
+    findings = [finding(found) for found in report.findings]
+    return {"at": report.url, "services": list(report.lines), "findings": findings}
 
 
 def rollback(prepared: Undoing, done: Publication | None) -> list[str]:

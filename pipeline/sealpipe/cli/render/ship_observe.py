@@ -207,10 +207,11 @@ def verification(found: Sequence[Verification], *, color: bool = False) -> list[
     for one in found:
         wrong = {unit: word for unit, word in one.units.items() if word not in ("ok", "held")}
         good = len(one.units) - len(wrong)
-        state = (
-            paint("✓", "green", color) if not wrong and good == len(one.units) else paint("✗", "red", color)
-        )
-        lines.append(f"{state} {one.environment:<16} {good} of {len(one.units)} as they must be")
+        errors = [finding for finding in one.findings if finding.severity == "error"]
+        copies = sum(finding.word.startswith(("mirror", "tree")) for finding in errors)
+        state = paint("✗", "red", color) if wrong or errors else paint("✓", "green", color)
+        beside = f"; {copies} not right in their copies" if copies else ""
+        lines.append(f"{state} {one.environment:<16} {good} of {len(one.units)} as they must be{beside}")
         lines += [f"    {unit.service:<14} {word}" for unit, word in wrong.items()]
     return lines
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sealpipe.canonical import canonical
 from sealpipe.cli.output import clean, finding_lines, paint, pasteable
-from sealpipe.model import Change, Plan, Publication, Receipt, UnitPlan
+from sealpipe.model import Change, Plan, Publication, Receipt, TreeReport, UnitPlan
 from sealpipe.released import Release, Unit
 
 if TYPE_CHECKING:
@@ -228,13 +228,25 @@ def publication(
     written = [r for r in done.receipts if r.outcome not in ("unchanged", "held")]
     lines = [f"signed     {_names(written)} · {by}{commit}"] if written else []
     lines += receipts(done, target)
-    lines += [f"mirrored   {url}  ✓" for url, problem in done.mirrors.items() if not problem]
+    lines += copies(done)
     unchanged = [r for r in done.receipts if r.outcome == "unchanged"]
     if unchanged:
         lines.append(f"unchanged  {_names(unchanged)}")
     if written:
         lines.append(f"receipt    batch {done.batch[:BATCH]}   {seconds:.1f} s")
     return [*lines, *_undo(done, planned, given_folder)]
+
+
+def copies(done: Publication) -> list[str]:
+    """The mirrors that have everything, and what was written into the plain tree."""
+    lines = [f"mirrored   {url}  ✓" for url, problem in done.mirrors.items() if not problem]
+    return lines + (tree(done.tree) if done.tree is not None else [])
+
+
+def tree(report: TreeReport) -> list[str]:
+    """A line a service of the plain tree, under its address."""
+    mark = "" if report.findings else "  ✓"
+    return [f"tree       {report.url}{mark}", *(f"           {clean(line)}" for line in report.lines)]
 
 
 _OUTCOMES = {
@@ -330,7 +342,7 @@ def rolled_back(prepared: Undoing, done: Publication, *, seconds: float, given_f
     """What was published, what is held, and what to do next."""
     target = done.target.partition(":")[0]
     lines = receipts(done, target)
-    lines += [f"mirrored   {url}  ✓" for url, problem in done.mirrors.items() if not problem]
+    lines += copies(done)
     good = {r.unit for r in done.receipts if r.outcome in ("published", "already")}
     for one in prepared.undos:
         unit = one.head.release.unit

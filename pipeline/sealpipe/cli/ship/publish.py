@@ -223,7 +223,8 @@ def _code(opts: Common, prepared: Prepared, result: Publication) -> int:
     """Holds, notes and mirrors on stderr; the exit code by what weighs most."""
     from sealpipe.flows.ship import note_of
 
-    output.show_findings([*note_of(prepared), *result.notes], given_folder=opts.given_folder)
+    tree = result.tree.findings if result.tree is not None else ()
+    output.show_findings([*note_of(prepared), *result.notes, *tree], given_folder=opts.given_folder)
     _mirror_problems(opts, result)
     outcomes = {receipt.outcome for receipt in result.receipts}
     if outcomes & set(FAILED) or any(note.severity == "error" for note in result.notes):
@@ -232,7 +233,13 @@ def _code(opts: Common, prepared: Prepared, result: Publication) -> int:
         hint = f"sealpipe plan {prepared.request.target}"
         output.note(opts, output.pasteable(f"  hint: {hint}", opts.given_folder))
         return 5
-    return 1 if any(result.mirrors.values()) else _held_code(prepared)
+    return 1 if behind(result) else _held_code(prepared)
+
+
+def behind(result: Publication) -> bool:
+    """Whether a mirror or the plain tree does not have what is published."""
+    tree = result.tree.findings if result.tree is not None else ()
+    return any(result.mirrors.values()) or any(finding.severity == "error" for finding in tree)
 
 
 def _mirror_problems(opts: Common, result: Publication) -> None:

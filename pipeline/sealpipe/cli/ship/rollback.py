@@ -100,17 +100,18 @@ def _ask(opts: Common, prepared: Undoing) -> None:
 def _end(opts: Common, prepared: Undoing, done: Publication, seconds: float) -> int:
     from sealpipe.cli.render.ship_json import rollback as as_json
     from sealpipe.cli.render.ship_text import rolled_back
-    from sealpipe.cli.ship.publish import FAILED, REFUSED
+    from sealpipe.cli.ship.publish import FAILED, REFUSED, behind
 
     if opts.format == "json":
         output.echo(as_json(prepared, done))
     else:
         output.echo(rolled_back(prepared, done, seconds=seconds, given_folder=opts.given_folder))
     notes = [note for note in done.notes if note not in prepared.skipped]
-    output.show_findings(notes, given_folder=opts.given_folder)
+    tree = done.tree.findings if done.tree is not None else ()
+    output.show_findings([*notes, *tree], given_folder=opts.given_folder)
     outcomes = {receipt.outcome for receipt in done.receipts}
     if outcomes & set(FAILED) or any(note.severity == "error" for note in notes):
         return 1
     if outcomes & set(REFUSED):
         return 5
-    return 1 if any(done.mirrors.values()) else 0
+    return 1 if behind(done) else 0
