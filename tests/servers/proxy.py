@@ -129,9 +129,11 @@ class Proxy:
                 return fault
             return None
 
-    def refuse(self) -> None:
+    def refuse(self, first: socket.socket | None = None) -> None:
         """No connection is taken, and none stays."""
         self._stop_listening()
+        if first is not None:
+            _reset(first)
         with self._lock:
             caught = [*self._open]
         for one in caught:
@@ -177,8 +179,7 @@ class _Connection:
         fault = self.fault
         match fault.kind if fault else "":
             case "refuse":
-                _reset(self.client)
-                self.proxy.refuse()
+                self.proxy.refuse(self.client)
                 return False
             case "reset":
                 _reset(self.client)
