@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from sealpipe.stores import registry
 from servers import programs
 from servers.certificates import Authority, make_authority
 from servers.consul import start_consul, start_consul_cluster
 from servers.etcd import start_etcd, start_etcd_cluster
+from servers.places import PLACES, Place, place_on
 from servers.processes import Cluster, Running
 from servers.s3 import start_moto, start_weed
 from servers.zookeeper import start_zookeeper, start_zookeeper_cluster
@@ -105,6 +107,18 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def store_prefix() -> str:
     """A prefix of keys that no other test uses, ending with a slash."""
     return f"t{secrets.token_hex(6)}/"
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """An empty place on each kind of server in turn, with its credentials in the environment."""
+    kind = PLACES[request.param]
+    if kind.url.partition(":")[0] not in registry.STORES:
+        pytest.skip(f"no store of the scheme {kind.url.partition(':')[0]}: yet")
+    server: Running = request.getfixturevalue(kind.fixture)
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
+    return place_on(request.param, server)
 
 
 @pytest.fixture
