@@ -166,9 +166,18 @@ def _common(early: dict[str, Any], given: dict[str, Any], formats: Sequence[str]
     )
 
 
+_started: list[str] = []
+
+
+def started_in() -> str:
+    """Where the command was called, before any -C."""
+    return _started[0] if _started else str(Path.cwd())
+
+
 def enter(folder: str) -> None:
     """Work in `folder`, as `git -C` does. UsageError where that is no folder."""
     reason = ""
+    _started.append(str(Path.cwd()))
     try:
         os.chdir(folder)
     except OSError as error:

@@ -61,7 +61,13 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "connect": ("services.connect", "What a service needs to start: URL, trust, its own key", ()),
         "dev": ("services.dev", "Start a program on the work tree, rewritten on save", ()),
         "run": ("services.run", "Start a program with its published configuration (--watch)", ()),
+        "check": ("services.check", "Would this settings class start on each environment?", ()),
         "watch": ("services.watch", "Releases as JSON lines", ()),
+        "schema": (
+            "services.schema",
+            "infer, export, check, compat",
+            ("infer", "export", "check", "compat"),
+        ),
     },
     "Help": {
         "doctor": ("help.doctor", "Keys, repository and stores, with what to do", ()),

@@ -12,7 +12,7 @@ from typing import Any
 
 from sealpipe.errors import UsageError
 
-_NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+CLASS_NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _TIMEOUT = 60.0
 # Run with the user's own import path. The last line is ours, whatever the module prints.
 _PROGRAM = """\
@@ -48,9 +48,9 @@ def model_schema(name: str, *, folder: str) -> dict[str, Any]:
 
     The active virtual environment's Python imports it, where there is one; else ours.
     """
-    if not _NAME.fullmatch(name):
+    if not CLASS_NAME.fullmatch(name):
         raise UsageError("usage", "--schema takes module:Class, such as shop.settings:Checkout")
-    python = _python()
+    python = python_of_user()
     problem = ""
     answer: dict[str, Any] = {}
     try:
@@ -78,7 +78,8 @@ def model_schema(name: str, *, folder: str) -> dict[str, Any]:
     return schema
 
 
-def _python() -> str:
+def python_of_user() -> str:
+    """The Python of the active virtual environment, where there is one; else ours."""
     active = os.environ.get("VIRTUAL_ENV")
     found = Path(active, "bin/python") if active else None
     return str(found) if found is not None and found.exists() else sys.executable

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sealpipe.schemas.compat import changes, covers, tolerant
+
+
+def closed(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"),
+    [
+        (closed(port=PORT), closed(port=PORT), "yes"),
+        (closed(port=PORT), closed(port=PORT, host={"type": "string"}), "yes"),
+        (closed(port=PORT), closed(port={**PORT, "maximum": 70_000}), "yes"),
+        (closed(port=PORT), closed(port={**PORT, "maximum": 1024}), "no"),
+        (closed(port=PORT), closed(port={"type": "string"}), "no"),
+        (closed(port=PORT), {**closed(port=PORT), "required": ["port"]}, "no"),
+        ({**closed(port=PORT), "required": ["port"]}, closed(port=PORT), "yes"),
+        (closed(a={"enum": ["x", "y"]}), closed(a={"enum": ["x"]}), "no"),
+        (closed(a={"enum": ["x"]}), closed(a={"enum": ["y", "x"]}), "yes"),
+        (closed(a={"type": "string", "x-restart": True}), closed(a={"type": "string"}), "yes"),
+        (closed(**{"x-restart": PORT}), closed(**{"x-restart": {"type": "string"}}), "no"),
+    ],
+)
+def test_inclusion(old: dict[str, Any], new: dict[str, Any], verdict: str) -> None:
+    assert covers(new, old) == verdict
+
+
+def test_what_cannot_be_decided_is_said() -> None:
+    old = closed(a={"type": "string", "pattern": "^[a-z]+$"})
+    new = closed(a={"type": "string", "pattern": "^[a-z][a-z]*$"})
+    assert covers(new, old) == "unknown"
+
+
+def test_changes_name_their_place_and_leave_out_notes() -> None:
+    old = {**closed(port=PORT, gone={"type": "string"}), "title": "Old"}
+    new = {**closed(port={**PORT, "maximum": 9}, title={"type": "string"}), "title": "New"}
+    assert [(one.pointer, one.kind) for one in changes(old, new)] == [
+        ("/properties/port/maximum", "changed"),
+        ("/properties/gone", "removed"),
+        ("/properties/title", "added"),
+    ]
+
+
+def test_the_order_of_names_does_not_count() -> None:
+    assert not list(changes({"required": ["a", "b"]}, {"required": ["b", "a"]}))
+    assert list(changes({"prefixItems": [1, 2]}, {"prefixItems": [2, 1]}))
+
+
+def test_true_is_not_one() -> None:
+    assert list(changes({"const": 1}, {"const": True}))
+
+
+def test_tolerant_opens_closed_maps_only() -> None:
+    assert tolerant(closed(a=closed(b=PORT))) == {
+        "type": "object",
+        "properties": {"a": {"type": "object", "properties": {"b": PORT}}},
+    }
+    kept = {"const": {"additionalProperties": False, "properties": {}}}
+    assert tolerant(kept) == kept
+    assert tolerant({"additionalProperties": {"type": "integer"}}) == {
+        "additionalProperties": {"type": "integer"}
+    }
