@@ -2,7 +2,8 @@
 
     python campaign/race.py [--releases N]       1,000 by default
 
-Each publisher runs the product's own publish on a folder store and keeps what was acknowledged. At the end:
+Each publisher runs the product's own publish on a folder store and keeps what was acknowledged (on the other
+stores: campaign/store_race.py). At the end:
 the head has as many releases behind it as were acknowledged, the kept chain has no gap and no fork, a
 reader never saw a lower order, two contents at one order, or a release that does not verify.
 """
@@ -34,12 +35,12 @@ class Figures(NamedTuple):
     seconds: float
 
 
-def publisher(folder: Path, number: int, wanted: int, done: Any, told: Queue[Any]) -> None:
+def publisher(url: str, number: int, wanted: int, done: Any, told: Queue[Any]) -> None:
     from publishing import A, content, make_batch, past
     from sealpipe.publishing.publish import publish
-    from sealpipe.stores.file import FileStore
+    from servers.places import opened
 
-    store = FileStore(folder)
+    store = opened(url)
     conflicts = n = 0
     while done.value < wanted:
         now = time.time_ns() // 1_000_000
@@ -56,11 +57,11 @@ def publisher(folder: Path, number: int, wanted: int, done: Any, told: Queue[Any
     told.put(("conflicts", conflicts))
 
 
-def reader(folder: Path, wanted: int, done: Any, told: Queue[Any]) -> None:
+def reader(url: str, wanted: int, done: Any, told: Queue[Any]) -> None:
     from publishing import A, release
-    from sealpipe.stores.file import FileStore
+    from servers.places import opened
 
-    store = FileStore(folder)
+    store = opened(url)
     reads, last = 0, None
     while done.value < wanted:
         found = release(store, A)  # raises for what does not verify
@@ -73,13 +74,13 @@ def reader(folder: Path, wanted: int, done: Any, told: Queue[Any]) -> None:
     told.put(("reads", reads))
 
 
-def collector(folder: Path, keep: int, wanted: int, done: Any, told: Queue[Any]) -> None:
+def collector(url: str, keep: int, wanted: int, done: Any, told: Queue[Any]) -> None:
     from publishing import A
     from sealpipe.publishing.collect import collect
     from sealpipe.publishing.heads import needs
-    from sealpipe.stores.file import FileStore
+    from servers.places import opened
 
-    store, count = FileStore(folder), 0
+    store, count = opened(url), 0
     while done.value < wanted:
         now = time.time_ns() // 1_000_000
         count += collect(store, "", [A], needs=needs, now_ms=now, keep=keep, age_ms=200)
@@ -87,25 +88,26 @@ def collector(folder: Path, keep: int, wanted: int, done: Any, told: Queue[Any])
     told.put(("collected", count))
 
 
-def race(folder: Path, wanted: int, *, keep: int = 30) -> Figures:
-    """Run it. Raises AssertionError when a promise is broken."""
+def race(url: str, wanted: int, *, keep: int = 30) -> Figures:
+    """Run it on the store of this URL. Raises AssertionError when a promise is broken."""
     from publishing import READER, A, release
     from sealpipe.publishing.heads import archives, chain
-    from sealpipe.stores.file import FileStore
+    from servers.places import opened
 
+    opened(url).close()  # imports once what every process needs
     processes = multiprocessing.get_context("fork")
     done: Synchronized[int] = processes.Value("i", 0)
     told: Queue[Any] = processes.Queue()
     started = time.monotonic()
     publish = [
-        processes.Process(target=publisher, args=(folder, n, wanted, done, told)) for n in range(PUBLISHERS)
+        processes.Process(target=publisher, args=(url, n, wanted, done, told)) for n in range(PUBLISHERS)
     ]
     publish[0].start()
     while done.value < 1:  # readers need a first release
         assert publish[0].exitcode in (None, 0)
         time.sleep(0.005)
-    others = [processes.Process(target=reader, args=(folder, wanted, done, told)) for _ in range(READERS)]
-    others.append(processes.Process(target=collector, args=(folder, keep, wanted, done, told)))
+    others = [processes.Process(target=reader, args=(url, wanted, done, told)) for _ in range(READERS)]
+    others.append(processes.Process(target=collector, args=(url, keep, wanted, done, told)))
     for process in (*publish[1:], *others):
         process.start()
     rows = []
@@ -115,7 +117,7 @@ def race(folder: Path, wanted: int, *, keep: int = 30) -> Figures:
         time.sleep(0.01)
     assert [process.exitcode for process in (*publish, *others)] == [0] * (len(publish) + len(others))
     acknowledged = [value for kind, value in rows if kind == "acknowledged"]
-    store = FileStore(folder)
+    store = opened(url)
     newest = release(store, A)
     assert len(acknowledged) == len(set(acknowledged)) == newest.payload.number, "lost, or forked"
     kept = list(chain(store, "", newest, READER))
@@ -131,16 +133,20 @@ def race(folder: Path, wanted: int, *, keep: int = 30) -> Figures:
     return Figures(len(acknowledged), total("conflicts"), total("reads"), total("collected"), seconds)
 
 
+def shown(found: Figures) -> str:
+    return (
+        f"{found.releases} releases, {found.conflicts} conflicts, {found.reads} verified reads, "
+        f"{found.collected} keys collected, {found.seconds:.0f} s; nothing lost, no fork, no torn read"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--releases", type=int, default=1_000)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sealpipe-race-") as folder:
-        found = race(Path(folder), given.releases)
-    print(f"race: {found.releases} releases, {found.conflicts} conflicts, {found.reads} verified reads,")
-    print(
-        f"      {found.collected} keys collected, {found.seconds:.0f} s; nothing lost, no fork, no torn read"
-    )
+        found = race(f"file:{folder}", given.releases)
+    print(f"race: {shown(found)}")
     return 0
 
 

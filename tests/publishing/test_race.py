@@ -8,7 +8,7 @@ from campaign.race import race
 
 
 def test_eight_publishers_race_to_sixty_releases(tmp_path: Path) -> None:
-    found = race(tmp_path, 60, keep=5)
+    found = race(f"file:{tmp_path}", 60, keep=5)
     assert found.releases >= 60
     assert found.reads
     assert found.collected

@@ -5,13 +5,18 @@ A new store adds one line to PLACES and all of them run on it.
 
 from __future__ import annotations
 
+import os
 import secrets
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from sealpipe.stores.base import Entry, Op, Store
 from sealpipe.stores.registry import open_store
+from servers import programs
 from servers.consul import start_consul
 from servers.etcd import start_etcd
 from servers.processes import Running
@@ -103,3 +108,33 @@ class Below:
 
     def close(self) -> None:
         self.inner.close()
+
+
+@contextmanager
+def served(names: Sequence[str] = ()) -> Iterator[Iterator[Place]]:
+    """An empty place on a server of each kind, one after the other, for a campaign; each started and ended.
+
+    Its credentials are in the environment while it is the turn of its kind.
+    """
+    with tempfile.TemporaryDirectory(prefix="sealpipe-servers-") as folder:
+        yield _each(Path(folder), names or [*PLACES])
+
+
+def _each(folder: Path, names: Sequence[str]) -> Iterator[Place]:
+    for name in names:
+        kind = PLACES[name]
+        if programs.find(kind.program) is None:
+            print(f"{name}: left out: {programs.hint(kind.program)}", file=sys.stderr)
+            continue
+        server = kind.start(folder / name)
+        before = {key: os.environ.get(key) for key in server.environ}
+        os.environ.update(server.environ)
+        try:
+            yield place_on(name, server)
+        finally:
+            server.kill()
+            for key, value in before.items():
+                if value is None:
+                    del os.environ[key]
+                else:
+                    os.environ[key] = value
