@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sealpipe.checks.trusted import require_trusted, settled_version, target_of, trusted_findings
-from sealpipe.crypto.keys import Identity
+from sealpipe.crypto.keys import Identity, format_public
 from sealpipe.editing.writing import apply
 from sealpipe.errors import TrustError
 from sealpipe.membership.cards import card_of
@@ -74,6 +74,20 @@ class TestSignatures:
         with pytest.raises(TrustError) as error:
             require_trusted(team.load(), pins=team.pins())
         assert error.value.word == "foreign-root"
+
+    @pytest.mark.parametrize("role", ["publishers", "break_glass"])
+    def test_a_role_that_no_publish_can_meet(self, team: Team, role: str) -> None:
+        """Services honour it, one command signs with one key: it is said before anything is published."""
+        data = {k: v for k, v in _data(team).items() if k != "signatures"}
+        data["keys"]["ci"] = {"sign": format_public("ed25519", CI.public), "kind": "machine"}
+        data["environments"]["dev"][role] = {"need": 2, "of": ["anna", "ci"]}
+        data["version"] = 2
+        data["past"] = [team.trust.digest]
+        apply(str(team.root), trust_files(str(team.root), sign_trust(data, [ANNA.sign])))
+        assert team.words() == ["publishers-need"]
+        with pytest.raises(TrustError) as error:
+            require_trusted(team.load(), pins=team.pins())
+        assert error.value.word == "publishers-need"
 
     def test_without_a_pin_reading_warns_and_writing_refuses(self, team: Team) -> None:
         [finding] = trusted_findings(team.load(), pins=())

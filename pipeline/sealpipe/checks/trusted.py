@@ -189,6 +189,24 @@ def _trust_rules(
         check_signed(trust, chain, verify)
     except TrustError as error:
         yield _told(error.finding)
+    yield from _unpublishable(trust)
+
+
+def _unpublishable(trust: Trust) -> Iterator[Finding]:
+    """Roles that ask for more signatures than a publish makes: services would refuse every release."""
+    for name, entry in trust.environments.items():
+        for role, need in (("publishers", entry.publishers.need), ("break_glass", entry.break_glass.need)):
+            if need > 1:
+                yield Finding(
+                    "publishers-need",
+                    f"environments.{name}.{role} asks for {need} signatures, and one command signs with one key",
+                    Where(TRUST_FILE),
+                    why=("nothing could be published there; the second person is who approves",),
+                    hint=(
+                        f"git checkout HEAD~1 -- {TRUST_FILE}",
+                        f"then: sealpipe trust admins {name} --approvals {need - 1}",
+                    ),
+                )
 
 
 def _told(finding: Finding) -> Finding:

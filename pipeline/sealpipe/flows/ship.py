@@ -292,7 +292,7 @@ def _approved(
 
 def approval_digest(one: UnitPlan) -> str:
     """The draft digest that an approval of this unit's change signs."""
-    return tombstone(one.unit).digest if one.action == "retire" else one.new_digest
+    return one.new_digest or tombstone(one.unit).digest  # what is gone, or to go, is approved as that
 
 
 def _all_receipts(planned: Plan, done: Sequence[Receipt]) -> tuple[Receipt, ...]:

@@ -54,7 +54,10 @@ def mirrors_of(workspace: Workspace, environment: str) -> tuple[str, ...]:
 def reader_of(workspace: Workspace, pins: tuple[Pin, ...]) -> Reader:
     """As whom heads are checked. Without a pin, as a reader who pinned this repository's own root: enough
     to compare with, not enough to publish by.
+
+    The highest trust version seen is for trust.yaml, not for what was published before it rose: those
+    releases are looked at, rolled back to, and published again under the new one.
     """
     if not pins and workspace.trust is not None:
         pins = parse_pins(pin_text(workspace.trust.project, root_of(workspace.trust)))
-    return Reader(workspace.project.id, pins)
+    return Reader(workspace.project.id, tuple(pin._replace(min_version=0) for pin in pins))

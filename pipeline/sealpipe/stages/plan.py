@@ -175,7 +175,8 @@ def shown(value: object) -> str:
 
 def _gone(unit: Unit, base: Release | Drafted | None, around: Surroundings, allowed: Allowed) -> UnitPlan:
     if base is None or (isinstance(base, Release) and base.payload.retired is not None):
-        return UnitPlan(unit, "same", base, None)
+        reason = "" if base is None else _resign_reason(base, around, allowed)
+        return UnitPlan(unit, "resign" if reason else "same", base, None, reason=reason)
     changed = changes(base.draft, None, old_origins=origins_of(base))
     successor = around.successors.get(unit.service, "")
     if unit in allowed.retire:
