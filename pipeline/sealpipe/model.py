@@ -69,6 +69,7 @@ class Workspace:
     schemas: Mapping[str, SchemaFile]
     documents: Mapping[DocumentId, Document]
     findings: tuple[Finding, ...]
+    running: Mapping[str, tuple[SchemaFile, ...]] = field(default_factory=dict)  # of releases in service
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from sealpipe.errors import Finding, InputError, SealpipeError, UsageError, Wher
 from sealpipe.git import Head
 
 PROJECT_FILE = "sealpipe.yaml"
+RUNNING = "schemas/running"  # of each service, the schemas of its releases in service
 FILE_LIMIT = 1024 * 1024
 _PATH_LIMIT = 4096  # what systems take
 CONTENT = (PROJECT_FILE, "trust", "schemas", "environments")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sealpipe.errors import InputError, UsageError
-from sealpipe.looking.reading import schema_for
+from sealpipe.membership.slots import schema_for
 from sealpipe.model import Workspace
 from sealpipe.paths import show_path
 from sealpipe.released import Unit

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sealpipe import git
 from sealpipe.errors import Finding, InputError, Where
 from sealpipe.keysource import pins_file
-from sealpipe.trees import PROJECT_FILE, WorkTree
+from sealpipe.trees import PROJECT_FILE, RUNNING, WorkTree
 from sealpipe.version import VERSION
 
 if TYPE_CHECKING:
@@ -184,6 +184,9 @@ def _contents(tree: Seen) -> Iterator[tuple[str, bytes]]:
                 for inner in below:
                     if inner.endswith(".yaml"):  # of everything else only the name is ever looked at
                         yield path + inner, _hash(tree, path + inner)
+    for folder in _list(tree, RUNNING):
+        for inner in _list(tree, f"{RUNNING}/{folder.removesuffix('/')}") if folder.endswith("/") else ():
+            yield f"{RUNNING}/{folder}{inner}", _hash(tree, f"{RUNNING}/{folder}{inner}")
 
 
 def _list(tree: Seen, folder: str) -> list[str]:

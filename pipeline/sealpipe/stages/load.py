@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sealpipe.documents import nodes
@@ -16,7 +17,7 @@ from sealpipe.model import Commit, Document, DocumentId, SchemaFile, Workspace
 from sealpipe.paths import Concrete
 from sealpipe.project import NAME_HINT, SHARED, Project, is_document_name, is_name, parse_project
 from sealpipe.released import Unit
-from sealpipe.trees import PROJECT_FILE, Tree
+from sealpipe.trees import PROJECT_FILE, RUNNING, Tree
 
 _SCHEMA = ".schema.json"
 _LOCAL = ".local.yaml"  # a person's own values for `sealpipe dev`; never part of what is published
@@ -36,6 +37,7 @@ def load(tree: Tree) -> Workspace:
     findings: list[Finding] = []
     documents = {document.id: document for document in _documents(tree, project, findings)}
     schemas = {schema.name: schema for schema in _schemas(tree, findings)}
+    running = {name: tuple(files) for name, files in _running(tree, findings)}
     trust = read_trust(tree)
     findings += _missing(project, documents)
     findings += trust.findings
@@ -49,6 +51,7 @@ def load(tree: Tree) -> Workspace:
         schemas=schemas,
         documents=documents,
         findings=tuple(findings),
+        running=running,
     )
 
 
@@ -220,12 +223,33 @@ def _schemas(tree: Tree, findings: list[Finding]) -> Iterator[SchemaFile]:
             findings.extend(error.findings)
 
 
+def _running(tree: Tree, findings: list[Finding]) -> Iterator[tuple[str, list[SchemaFile]]]:
+    """The schemas of releases in service, by service: schemas/running/SERVICE/RELEASE.schema.json."""
+    if "running/" not in _names(tree, "schemas", []):  # what stands in the way there was said
+        return
+    for folder in _names(tree, RUNNING, findings):
+        service = folder.removesuffix("/")
+        found = []
+        for name in _names(tree, f"{RUNNING}/{service}", findings) if folder.endswith("/") else ():
+            file = f"{RUNNING}/{service}/{name}"
+            data = tree.read(file) if name.endswith(_SCHEMA) else None
+            if data is None:
+                continue
+            try:
+                text = nodes.decode(data, file=file)
+                found.append(SchemaFile(service, file, text, read_schema(text, file=file)))
+            except InputError as error:
+                findings.extend(error.findings)
+        if found:
+            yield service, found
+
+
 def read_schema(text: str, *, file: str) -> dict[str, Any]:
     """A schema file's JSON. Raises InputError[bad-json] with the place. Does not check the schema."""
     where, what = Where(file), ""
     found: Any = None
     try:
-        found = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        found = _json(text)
     except json.JSONDecodeError as error:
         where, what = Where(file, error.lineno, error.colno), "this is not JSON"
     except RecursionError:
@@ -236,7 +260,13 @@ def read_schema(text: str, *, file: str) -> dict[str, Any]:
         what = "a schema file holds one JSON object"
     if what:
         raise InputError([Finding("bad-json", what, where, hint=(f"python -m json.tool {file}",))])
-    return dict(found)
+    return found  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=256)
+def _json(text: str) -> Any:
+    # One object for equal files: whoever works with a schema knows it again. Nobody changes it.
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

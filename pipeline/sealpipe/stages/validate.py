@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sealpipe.checks.locate import PUSHED, Locator, deciding, located, set_command
+from sealpipe.checks.running import RunningCheck
 from sealpipe.checks.sealed import SealedCheck
 from sealpipe.errors import Finding, InputError, Where
 from sealpipe.model import (
@@ -104,6 +105,7 @@ class _Run:
         self.services = {unit.service for unit in units}
         if everything:
             self.services |= {d.name for d in workspace.documents if not d.name.startswith("_")}
+        self.running = RunningCheck(workspace.running, self.locator)
         self._sealed: SealedCheck | None = None
 
     @property
@@ -149,6 +151,9 @@ class _Run:
         for name in sorted(self._schema_names()):
             if name in present or name in self.services:
                 self._compile(name, useless)
+        for name in sorted(self.services):
+            for finding in self.running.broken(name):
+                self.add(finding, [unit for unit in self.units if unit.service == name])
 
     def _compile(self, name: str, useless: set[str]) -> None:
         layers = () if name.startswith("_") else (SHARED, *self.workspace.project.layers(name))
@@ -221,7 +226,7 @@ class _Run:
             self.report.add(fault, [unit])
         # Without its keyring nobody knows whether a sealed value has a key that counts.
         unkeyed = any(sealed.document.environment not in self.workspace.keyrings for sealed in config.sealed)
-        if faults or unkeyed or self._made_of(unit) & self.broken:
+        if faults or unkeyed or (self.broken and self._made_of(unit) & self.broken):
             return None
         return ValidatedConfig(
             config=config,
@@ -248,6 +253,7 @@ class _Run:
             found.append(
                 located(cause, document, path=local, schema=schema, locator=self.locator, set_in=str(unit))
             )
+        found += self.running.findings(config)
         tree = self.workspace.project.environments[unit.environment].tree
         if tree is not None and unit.service in tree.services:
             found += tree_findings(config, tree.layout, self.locator)

@@ -71,11 +71,10 @@ def command(
             hint=[_EXAMPLES[3]],
         )
     if watch:
-        from sealpipe.cli.services.watching import run_watching
+        from sealpipe.cli.services.watching import Program, run_watching
 
-        return run_watching(
-            opts, target.unit(), program, file=file, bare=bootstrap_only, fake=fake_secrets, sends=signal
-        )
+        asked = Program(program, file, bootstrap_only, fake_secrets, signal)
+        return run_watching(opts, target.unit(), asked)
     handed, own = _published(opts, target.unit(), fake=fake_secrets)
     if handed.faked:
         output.note(opts, f"made up: {', '.join(handed.faked)}")

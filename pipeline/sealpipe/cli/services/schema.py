@@ -35,9 +35,9 @@ def infer(opts: Common, *, service: str) -> None:
 
     Sealed values become secrets of their type; what every environment has is required.
     """
-    from sealpipe.documents.merge import merge
     from sealpipe.editing.inferring import inferred
     from sealpipe.stages.load import units
+    from sealpipe.stages.merge import merge
 
     workspace = workspaces.read_workspace(opts)
     found = [unit for unit in units(workspace) if unit.service == service]

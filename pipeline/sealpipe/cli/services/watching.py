@@ -12,9 +12,13 @@ from sealpipe.cli.options import Common
 from sealpipe.released import Release, Unit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sealpipe.client.events import Event
     from sealpipe.client.source import Source
     from sealpipe.model import Workspace
+    from sealpipe.serving.follow import Follower
+    from sealpipe.serving.handing import Handed
     from sealpipe.trust import Pin
 
 _KEYS = ("KEY", "KEY_FILE", "KEY_CMD")
@@ -101,66 +105,89 @@ def teller(opts: Common) -> Callable[[Event], None]:
     return tell
 
 
-def run_watching(
-    opts: Common,
-    unit: Unit,
-    program: tuple[str, ...],
-    *,
-    file: str | None,
-    bare: bool,
-    fake: bool,
-    sends: str | None,
-) -> int:
+class Program(NamedTuple):
+    """What `run --watch` was asked to do."""
+
+    command: tuple[str, ...]
+    file: str | None
+    bare: bool  # only the bootstrap variables
+    fake: bool
+    sends: str | None  # a signal's name; None restarts
+
+
+def run_watching(opts: Common, unit: Unit, program: Program) -> int:
     """`run --watch`."""
     from sealpipe.files import private_folder
     from sealpipe.serving.follow import Follower, follow
-    from sealpipe.serving.serve import (
-        Carrier,
-        child_environment,
-        rewrite_values,
-        value_variables,
-        values_file,
-    )
+    from sealpipe.serving.serve import value_variables
     from sealpipe.serving.supervise import signal_of, supervise
 
-    number = signal_of(sends) if sends else None
-    found = followed(opts, unit, fake=fake)
-    check = None if file or bare else lambda handed: value_variables(handed, os.environ)
-    follower = Follower(teller(opts), check)
+    number = signal_of(program.sends) if program.sends else None
+    found = followed(opts, unit, fake=program.fake)
+    checked = None if program.file or program.bare else lambda handed: value_variables(handed, os.environ)
+    follower = Follower(teller(opts), checked)
     feed = follow(found.source, follower, found.opens)
     follower.changed.clear()
     try:
         with private_folder() as memory, ExitStack() as links:
-            carrier = Carrier(memory, unit)
-            files: dict[str, str] = {}
-
-            def renew() -> None:
-                handed = follower.handed
-                if handed is None:
-                    raise AssertionError  # `follow` has it
-                carrier.write(handed)
-                again = " again" if carrier.number > 1 else ""
-                output.note(opts, f"{unit} {handed.label} → {program[0]}{again}")
-                if file and carrier.number > 1:
-                    rewrite_values(file, handed, memory)
-
-            def environ() -> dict[str, str]:
-                handed = follower.handed
-                if handed is None:
-                    raise AssertionError
-                if bare and found.own:
-                    return child_environment(os.environ, found.own)
-                values = files
-                if not (file or bare):
-                    values = {**value_variables(handed, os.environ), "SEALPIPE_RUN": carrier.digest}
-                return child_environment(os.environ, carrier.bootstrap(), values)
-
-            renew()
-            if file and follower.handed is not None:
-                target = links.enter_context(values_file(file, follower.handed, memory))
-                files["SEALPIPE_FILE"] = str(target)
+            hands = _Hands(opts, program, follower, found.own, memory)
+            hands.renew()
+            hands.link(links)
             return supervise(
-                program, environ, follower.changed, restart=sends is None, send=number, renew=renew
+                program.command,
+                hands.environ,
+                follower.changed,
+                restart=program.sends is None,
+                send=number,
+                renew=hands.renew,
             )
     finally:
         feed.leave(follower)
+
+
+class _Hands:
+    """Hands the newest release to a program: as variables, as a file, or as a release in memory."""
+
+    def __init__(
+        self, opts: Common, program: Program, follower: Follower, own: Mapping[str, str], memory: Path
+    ) -> None:
+        from sealpipe.serving.serve import Carrier
+
+        self.opts, self.program, self.follower, self.own, self.memory = opts, program, follower, own, memory
+        self.carrier = Carrier(memory, self.handed.unit)
+        self.values: dict[str, str] = {}
+
+    @property
+    def handed(self) -> Handed:
+        found = self.follower.handed
+        if found is None:
+            raise AssertionError  # `follow` has it
+        return found
+
+    def renew(self) -> None:
+        from sealpipe.serving.serve import rewrite_values
+
+        handed = self.handed
+        self.carrier.write(handed)
+        again = " again" if self.carrier.number > 1 else ""
+        output.note(self.opts, f"{handed.unit} {handed.label} → {self.program.command[0]}{again}")
+        if self.program.file and again:
+            rewrite_values(self.program.file, handed, self.memory)
+
+    def link(self, links: ExitStack) -> None:
+        from sealpipe.serving.serve import values_file
+
+        if self.program.file:
+            target = links.enter_context(values_file(self.program.file, self.handed, self.memory))
+            self.values["SEALPIPE_FILE"] = str(target)
+
+    def environ(self) -> dict[str, str]:
+        from sealpipe.serving.serve import child_environment, value_variables
+
+        if self.program.bare and self.own:
+            return child_environment(os.environ, self.own)
+        values = self.values
+        if not (self.program.file or self.program.bare):
+            given = value_variables(self.handed, os.environ)
+            values = {**given, "SEALPIPE_RUN": self.carrier.digest}
+        return child_environment(os.environ, self.carrier.bootstrap(), values)
