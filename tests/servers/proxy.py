@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -30,11 +31,15 @@ KINDS = (
     "half-close",  # seen; the reply's direction is closed before it
     "half-close-request",  # seen; the server is told that the client says no more
 )
+KILLS = (
+    "kill",  # not seen; `kill` is called, which ends the client
+    "kill-reply",  # seen; `kill` is called before the client has the reply
+)
 _CHUNK = 1 << 16
 
 
 class Fault(NamedTuple):
-    """One of KINDS at the `at`-th request, counted from one."""
+    """One of KINDS or KILLS at the `at`-th request, counted from one."""
 
     kind: str
     at: int
@@ -54,6 +59,7 @@ class Proxy:
         self._open: set[socket.socket] = set()
         self.requests = 0
         self.hit = False
+        self.kill: Callable[[], None] = lambda: None
         self._listener = self._listening(0)
         self.port: int = self._listener.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
@@ -184,6 +190,9 @@ class _Connection:
             case "reset":
                 _reset(self.client)
                 return False
+            case "kill":
+                self.proxy.kill()
+                return False
             case "black-hole":
                 return self._hold()
             case "delay" | "late":
@@ -203,6 +212,9 @@ class _Connection:
         match fault.kind if fault else "":
             case "reset-reply":
                 _reset(self.client)
+                return False
+            case "kill-reply":
+                self.proxy.kill()
                 return False
             case "black-hole-reply":
                 return self._hold()
