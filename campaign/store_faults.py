@@ -86,10 +86,9 @@ class Attempt:
 
     def run(self, store: Store, value: str, number: int) -> None:
         try:
-            batch = make_batch(
-                store, [content(A, {"n": number, "text": value})], now=_now(), batch=f"B{number}"
-            )
-            state = State("c" * 40, f"B{number}", "ci", "2026-01-01T00:00:00Z")
+            name, values = f"B{number}", {"n": number, "text": value}
+            batch = make_batch(store, [content(A, values)], now=_now(), batch=name)
+            state = State(f"{number:040x}", name, "ci", "2026-01-01T00:00:00Z")
             fence = claim(
                 store,
                 "",
