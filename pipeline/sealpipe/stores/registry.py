@@ -8,11 +8,21 @@ from typing import Protocol, cast
 from urllib.parse import parse_qsl
 
 from sealpipe.errors import UnsupportedError, UsageError
-from sealpipe.stores.base import Store, check_prefix
+from sealpipe.stores.base import Fact, Store, check_prefix
 
 STORES: dict[str, str] = {
+    "consul": "sealpipe.stores.consul",
+    "consul+https": "sealpipe.stores.consul",
     "file": "sealpipe.stores.file",
+    "zk": "sealpipe.stores.zk",
+    "zk+tls": "sealpipe.stores.zk",
+    "s3": "sealpipe.stores.s3",
 }
+
+PROBES: dict[str, str] = {
+    "file": "sealpipe.stores.probes.file",
+}
+"""Modules with the `examine` of our own stores: what only `doctor` needs stands beside the store."""
 
 ENTRY_POINTS = "sealpipe.stores"
 """Other packages name a scheme and a module here: `myscheme = "my_package.my_store"`."""
@@ -40,6 +50,18 @@ def open_store(url: str, *, base: str) -> tuple[Store, str]:
     store, prefix = _module(scheme).open_url(url, base=base)
     check_prefix(prefix)
     return store, prefix
+
+
+def examine(url: str, store: Store, *, base: str, timeout: float = 10.0) -> list[Fact]:
+    """What the store's module finds out about its server; nothing where it offers no `examine`.
+
+    Raises StoreError's kinds.
+    """
+    scheme = scheme_of(url)
+    name = PROBES.get(scheme)
+    module: object = import_module(name) if name is not None else _module(scheme)
+    look = getattr(module, "examine", None)
+    return list(look(url, store, base=base, timeout=timeout)) if callable(look) else []
 
 
 def scheme_of(url: str) -> str:
