@@ -270,3 +270,22 @@ def test_help_of_a_command_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=True
     )
     assert done.stdout.rstrip().endswith("[]")
+
+    def test_one_store_by_its_address(self, shop: Terminal, tmp_path: Path) -> None:
+        shop("publish", "dev")
+        done = shop("doctor", "file:.sealpipe/store")
+        assert done.out.startswith("file        ✓ answers in")
+        assert "conditional writes hold" in done.out
+        assert "anna" not in done.out
+        assert "error[bad-store-url]" in shop.fail(2, "doctor", "1:x").err
+
+    def test_a_store_where_there_is_no_repository(self, tmp_path: Path) -> None:
+        store = tmp_path / "store"
+        (store / "dev").mkdir(parents=True)
+        (store / "dev/x").write_text("1")
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        out = Terminal(outside)("doctor", f"file:{store}").out
+        assert "conditional writes hold" in out
+        found = json.loads(Terminal(outside)("doctor", f"file:{store}", "--format", "json").out)
+        assert {check["section"] for check in found["checks"]} == {"file"}

@@ -199,7 +199,7 @@ def _unpublishable(trust: Trust) -> Iterator[Finding]:
             if need > 1:
                 yield Finding(
                     "publishers-need",
-                    f"environments.{name}.{role} asks for {need} signatures, and one command signs with one key",
+                    f"environments.{name}.{role} asks for {need} signatures; one command signs with one key",
                     Where(TRUST_FILE),
                     why=("nothing could be published there; the second person is who approves",),
                     hint=(

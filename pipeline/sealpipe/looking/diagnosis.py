@@ -5,26 +5,25 @@ Every check is a `Check`; nothing is repaired, and no key is opened beyond what 
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from sealpipe import git
 from sealpipe.checks.trusted import trusted_findings
-from sealpipe.errors import ConflictError, Finding, InputError, SealpipeError, StoreError
+from sealpipe.errors import Finding, InputError, SealpipeError, StoreError, UsageError
 from sealpipe.flows.drafts import render
 from sealpipe.flows.targets import Target, primary, reader_of
-from sealpipe.keysource import Found, locate
+from sealpipe.keysource import Found, find_signing_keys, locate
 from sealpipe.model import Broken, Workspace
 from sealpipe.opening import reader_of as reader_entry
 from sealpipe.opening import sealed_in
 from sealpipe.pins import find_pins
+from sealpipe.publishing.fence import publishing_keys
 from sealpipe.publishing.heads import heads
 from sealpipe.stages.load import units
 from sealpipe.stages.validate import validate
-from sealpipe.stores.base import ABSENT, Delete, Put, Store
+from sealpipe.stores.probes.facts import Asked, store_facts
 from sealpipe.stores.registry import scheme_of
 from sealpipe.trust import Pin, Trust
 
@@ -52,7 +51,8 @@ def diagnose(workspace: Workspace, environ: Environ, *, environment: str = "") -
     yield from _trust(workspace)
     for name in workspace.project.environments:
         if not workspace.project.abstract(name) and environment in ("", name):
-            yield from _environment(workspace, name, pins)
+            publisher = _publishes(workspace, name, environ)
+            yield from _environment(workspace, name, pins, publisher=publisher)
 
 
 # ---- you
@@ -218,72 +218,61 @@ def _trust(workspace: Workspace) -> Iterator[Check]:
 # ---- stores
 
 
-def _environment(workspace: Workspace, name: str, pins: tuple[Pin, ...]) -> Iterator[Check]:
-    url = workspace.project.environments[name].publish_to or ""
+def _environment(
+    workspace: Workspace, name: str, pins: tuple[Pin, ...], *, publisher: bool
+) -> Iterator[Check]:
+    spec = workspace.project.environments[name]
+    url = spec.publish_to or ""
     problem: SealpipeError | None = None
-    checks: list[Check] = []
     try:
         with primary(workspace, name) as target:
-            if scheme_of(url) == "file":
-                checks += _folder(url, workspace.root, name)
-            checks += _swap(target.store, target.prefix, name) if _writable(url, workspace.root) else []
-            checks.append(_state(workspace, name, pins, target))
+            check = _state(workspace, name, pins, target)
     except SealpipeError as error:
         problem = error
     if problem is not None:
-        checks.append(_failed(name, problem, "unknown" if isinstance(problem, StoreError) else "problem"))
-    yield from checks
+        mark = "unknown" if isinstance(problem, StoreError) else "problem"
+        check = _failed(name, problem, mark)
+        check = check._replace(text=f"{url}  {check.text}")
+    yield check
+    yield from _store(workspace, name, url, publisher=publisher)
+    for copy in spec.mirrors:
+        yield from _store(workspace, name, copy, publisher=publisher, label=f"mirror {copy}: ")
+    if spec.tree is not None:
+        yield from _store(workspace, name, spec.tree.at, publisher=publisher, label=f"tree {spec.tree.at}: ")
 
 
-def _path(url: str, root: str) -> Path:
-    return Path(root, url.removeprefix("file:"))
+def _store(workspace: Workspace, name: str, url: str, *, publisher: bool, label: str = "") -> Iterator[Check]:
+    asked = Asked(url, workspace.root, f"{name}/doctor/", publisher)
+    for fact in store_facts(asked):
+        yield Check(name, fact.mark, label + fact.text, fact.hint)
 
 
-def _writable(url: str, root: str) -> bool:
-    if scheme_of(url) != "file":
+def diagnose_store(url: str, environ: Environ, *, base: str) -> Iterator[Check]:
+    """One store by its URL, in or outside of a repository. Who has a signing key is taken for a publisher."""
+    problem: SealpipeError | None = None
+    publisher = False
+    try:
+        section = scheme_of(url)
+        publisher = bool(find_signing_keys(environ))
+    except UsageError:
+        raise
+    except SealpipeError as error:
+        problem = error
+    if problem is not None:
+        yield _failed("you", problem)
+    for fact in store_facts(Asked(url, base, "doctor/", publisher)):
+        yield Check(section, fact.mark, fact.text, fact.hint)
+
+
+def _publishes(workspace: Workspace, name: str, environ: Environ) -> bool:
+    """Whether a key that is found here may publish to an environment."""
+    if workspace.trust is None:
         return False
-    path = _path(url, root)
-    return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
-
-
-def _folder(url: str, root: str, name: str) -> list[Check]:
-    path = _path(url, root)
-    if not path.exists():
-        return []
-    if not path.is_dir():
-        return [Check(name, "problem", f"{url} is no folder", f"ls -ld {path}")]
-    if not os.access(path, os.W_OK | os.X_OK):
-        return [Check(name, "unknown", f"{url} cannot be written from here; reading is enough to look")]
-    if path.stat().st_mode & 0o002:
-        what = f"{url} can be written by everybody on this machine; services notice, people wonder"
-        return [Check(name, "warning", what, f"chmod o-w {path}")]
-    return []
-
-
-def _swap(store: Store, prefix: str, name: str) -> list[Check]:
-    """Create, create again, compare-and-swap, delete: with a probe that no reader looks at."""
-    key = f"{prefix}{name}/doctor/{secrets.token_hex(8)}"
-    done = []
     try:
-        store.write([Put(key, b"probe", ABSENT)])
-        done.append("create")
-        refused = _refuses(lambda: store.write([Put(key, b"other", ABSENT)]))
-        entry = store.get(key, fresh=True)
-        if refused and entry is not None and entry.value == b"probe":
-            return []
-    finally:
-        if done:
-            store.write([Delete(key)])
-    what = "the store overwrites what it was told to create only (tried with a probe, removed)"
-    return [Check(name, "problem", what, "two publishers could overwrite each other: use another store")]
-
-
-def _refuses(write: Callable[[], None]) -> bool:
-    try:
-        write()
-    except ConflictError:
-        return True
-    return False
+        mine = {key.public for key in find_signing_keys(environ)}
+    except SealpipeError:
+        return False
+    return bool(mine & publishing_keys(workspace.trust, name))
 
 
 def _state(workspace: Workspace, name: str, pins: tuple[Pin, ...], target: Target) -> Check:

@@ -63,6 +63,18 @@ class Limits(NamedTuple):
     transactional: bool
 
 
+class Fact(NamedTuple):
+    """One thing that a store says of its server; what `sealpipe doctor` shows. Never holds a credential.
+
+    A store's module may offer `examine(url, store, *, base, timeout) -> Iterable[Fact]`, which reads and
+    never writes, and raises StoreError's kinds.
+    """
+
+    mark: str  # ok, warning, problem, or unknown: could not be looked at
+    text: str
+    hint: str = ""  # a command that works when pasted, or a sentence
+
+
 KEY_LIMIT: Final = 1024
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254})*")
 

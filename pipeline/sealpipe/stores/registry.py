@@ -13,6 +13,8 @@ from sealpipe.stores.base import Fact, Store, check_prefix
 STORES: dict[str, str] = {
     "consul": "sealpipe.stores.consul",
     "consul+https": "sealpipe.stores.consul",
+    "etcd": "sealpipe.stores.etcd",
+    "etcd+https": "sealpipe.stores.etcd",
     "file": "sealpipe.stores.file",
     "zk": "sealpipe.stores.zk",
     "zk+tls": "sealpipe.stores.zk",

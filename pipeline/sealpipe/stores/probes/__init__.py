@@ -1,0 +1,1 @@
+"""What `doctor` asks of each kind of server: version and its holes, rights, clock, health. Reads only."""
