@@ -76,11 +76,20 @@ def _described(folder: Path, found: Mapping[str, Any], tls: Authority | None, ac
             return False
         return done.status == 200
 
+    def leads() -> bool:
+        try:
+            done = pool.request("GET", f"{url}/v1/status/leader", headers=headers)
+        except urllib3.exceptions.HTTPError:
+            return False
+        return done.status == 200 and done.data == f'"127.0.0.1:{found["ports"]["server"]}"'.encode()
+
     environ = {"CONSUL_HTTP_TOKEN": TOKEN} if acl else {}
     if tls:
         environ["CONSUL_CACERT"] = str(tls.certificate)
     command = [str(programs.find("consul")), "agent", f"-config-file={folder / 'agent.json'}"]
-    return Running("consul", f"127.0.0.1:{port}", command, folder, ready, url=url, environ=environ)
+    return Running(
+        "consul", f"127.0.0.1:{port}", command, folder, ready, url=url, environ=environ, leads=leads
+    )
 
 
 def start_consul(folder: Path, *, acl: bool = False, tls: Authority | None = None, **more: Any) -> Running:

@@ -56,7 +56,14 @@ def _described(
         except (urllib3.exceptions.HTTPError, ValueError):
             return False
 
-    return Running(program, f"127.0.0.1:{client}", command, folder, ready, url, environ, files)
+    def leads() -> bool:
+        try:
+            said = pool.request("POST", f"{url}/v3/maintenance/status", body=b"{}").json()
+        except (urllib3.exceptions.HTTPError, ValueError):
+            return False
+        return bool(said.get("leader")) and said["leader"] == said.get("header", {}).get("member_id")
+
+    return Running(program, f"127.0.0.1:{client}", command, folder, ready, url, environ, files, leads=leads)
 
 
 def start_etcd(

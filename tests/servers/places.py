@@ -17,11 +17,11 @@ from typing import NamedTuple
 from sealpipe.stores.base import Entry, Op, Store
 from sealpipe.stores.registry import open_store
 from servers import programs
-from servers.consul import start_consul
-from servers.etcd import start_etcd
-from servers.processes import Running
+from servers.consul import start_consul, start_consul_cluster
+from servers.etcd import start_etcd, start_etcd_cluster
+from servers.processes import Cluster, Running
 from servers.s3 import BUCKET, start_moto, start_weed
-from servers.zookeeper import start_zookeeper
+from servers.zookeeper import start_zookeeper, start_zookeeper_cluster
 
 
 class Kind(NamedTuple):
@@ -43,6 +43,13 @@ PLACES = {
     "weed": Kind("weed", "weed", start_weed, f"s3://{BUCKET}/{{prefix}}?endpoint=http://{{address}}"),
     "moto": Kind("moto", "moto_server", start_moto, f"s3://{BUCKET}/{{prefix}}?endpoint=http://{{address}}"),
 }
+
+CLUSTERS: dict[str, Callable[[Path], Cluster]] = {
+    "consul": start_consul_cluster,
+    "etcd": start_etcd_cluster,
+    "zk": start_zookeeper_cluster,
+}
+"""Stores that have several nodes, of which one leads."""
 
 
 class Place(NamedTuple):

@@ -42,6 +42,7 @@ class Running:
     environ: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     own_environ: Mapping[str, str] = field(default_factory=dict)
+    leads: Callable[[], bool] = lambda: True
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -141,6 +142,17 @@ class Cluster:
     def kill(self) -> None:
         for node in self.nodes:
             node.kill()
+
+    def leader(self, timeout: float = READY) -> Running:
+        """The node that leads. Raises NotStartedError when none does in time."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for node in self.nodes:
+                with suppress(OSError):
+                    if node.alive and node.leads():
+                        return node
+            time.sleep(0.02)
+        raise NotStartedError("no node leads")
 
     def heal(self) -> None:
         """Every node runs and answers."""

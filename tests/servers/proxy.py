@@ -56,6 +56,7 @@ class Proxy:
         self._target = (host, int(port))
         self._lock = threading.Lock()
         self._fault: Fault | None = None
+        self._swallowing = False
         self._open: set[socket.socket] = set()
         self.requests = 0
         self.hit = False
@@ -77,10 +78,21 @@ class Proxy:
         with self._lock:
             self._fault, self.requests, self.hit = fault, 0, False
 
-    def heal(self) -> None:
-        """Nothing goes wrong any more. What is late still arrives."""
+    def swallow(self) -> None:
+        """From now on nothing passes, in either direction and on any connection, until healed."""
         with self._lock:
-            self._fault = None
+            self._swallowing = True
+
+    @property
+    def swallowing(self) -> bool:
+        return self._swallowing
+
+    def heal(self) -> None:
+        """Nothing goes wrong any more. What is late still arrives; what was swallowed never does."""
+        with self._lock:
+            self._fault, caught = None, [*self._open] if self._swallowing else []
+            self._swallowing = False
+        _cut(caught)
         if self._listener.fileno() < 0:
             self._listener = self._listening(self.port)
 
@@ -142,9 +154,7 @@ class Proxy:
             _reset(first)
         with self._lock:
             caught = [*self._open]
-        for one in caught:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it
+        _cut(caught)
 
     def armed_with(self, fault: Fault) -> bool:
         with self._lock:
@@ -167,6 +177,8 @@ class _Connection:
                 data = self.client.recv(_CHUNK)
                 if not data:
                     return
+                if self.proxy.swallowing:
+                    continue
                 if not self.asking:
                     self.asking, self.fault, self.request = True, self.proxy.at_request(), b""
                 self.request += data
@@ -176,6 +188,8 @@ class _Connection:
                 data = self.server.recv(_CHUNK)
                 if not data:
                     return
+                if self.proxy.swallowing:
+                    continue
                 first, self.asking = self.asking, False
                 if not self._reply(data, first):
                     return
@@ -258,6 +272,12 @@ def corrupted(data: bytes, seed: int) -> bytes:
     for _ in range(chance.randint(1, 4)):
         found[chance.randrange(len(found))] ^= 1 << chance.randrange(8)
     return bytes(found)
+
+
+def _cut(connections: list[socket.socket]) -> None:
+    for one in connections:
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it
 
 
 def _reset(connection: socket.socket) -> None:

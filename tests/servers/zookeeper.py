@@ -68,9 +68,12 @@ def _described(
     def ready() -> bool:
         return "Mode:" in say(plain, "srvr")
 
+    def leads() -> bool:
+        return "Mode: leader" in say(plain, "srvr")
+
     if tls:
         address = f"127.0.0.1:{tls[1]}"
-    return Running("zookeeper", address, command, folder, ready, address, files=files)
+    return Running("zookeeper", address, command, folder, ready, address, files=files, leads=leads)
 
 
 def start_zookeeper(
