@@ -216,7 +216,7 @@ def _groups(store: Store, ops: Sequence[Op], check: Check) -> Iterator[list[Op]]
     group: list[Op] = [*fixed]
     for op in ops:
         more = [*group, op]
-        full = len(more) > store.limits.ops or store.size(more) > store.limits.request
+        full = _weight(more) > store.limits.ops or store.size(more) > store.limits.request
         alone = not store.limits.transactional and len(group) > len(fixed)
         if len(group) > len(fixed) and (full or alone):
             yield group
@@ -224,3 +224,8 @@ def _groups(store: Store, ops: Sequence[Op], check: Check) -> Iterator[list[Op]]
         group = more
     if len(group) > len(fixed):
         yield group
+
+
+def _weight(ops: Sequence[Op]) -> int:
+    # Consul needs a check beside a delete that expects a version.
+    return sum(2 if isinstance(op, Delete) else 1 for op in ops)
