@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from tests.examples.shop import ROOT, Shop, make_shop
 
+from servers.places import place_on
+
 EXAMPLES = ROOT / "examples"
 STORES = ("file", "consul", "etcd")
 
@@ -28,8 +30,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "file":
         return make_shop(folder, f"file:{folder}/store", {})
     running = request.getfixturevalue(request.param)
-    url = f"{running.url.rstrip('/')}/examples-{os.getpid()}"
-    return make_shop(folder, url, dict(running.environ))
+    return make_shop(folder, place_on(request.param, running).url, dict(running.environ))
 
 
 @pytest.fixture

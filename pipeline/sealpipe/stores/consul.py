@@ -182,7 +182,8 @@ class ConsulStore:
     def _look(self, key: str, index: int, hold: float) -> tuple[str, int]:
         """The key's version and Consul's index; with an `index`, held until it is another."""
         query = {"index": str(index), "wait": f"{max(1, int(hold * 1000))}ms"} if index else {}
-        answer = self._read(f"/v1/kv/{quote(key)}", query, hold + hold / 16 + min(_SLACK, 1.0 + hold) if index else hold)
+        late = hold + hold / 16 + min(_SLACK, 1.0 + hold)
+        answer = self._read(f"/v1/kv/{quote(key)}", query, late if index else hold)
         text = answer.headers.get("x-consul-index", "")
         if not text.isdigit():
             raise _malformed()

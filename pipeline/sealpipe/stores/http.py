@@ -7,6 +7,7 @@ was sent. Proxies of the environment are not used. Texts name the server, never 
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -60,9 +61,18 @@ class _Now(threading.local):
     """When the request of this thread must be over; every wait for bytes ends by then."""
 
     deadline = 0.0
+    asking = False
 
 
 _now = _Now()
+
+
+def _not_ours(_: logging.LogRecord) -> bool:
+    # urllib3 logs what it cannot parse of an answer, bytes included; who asked gets a typed error.
+    return not _now.asking
+
+
+logging.getLogger("urllib3.connection").addFilter(_not_ours)
 
 
 def _left() -> float:
@@ -178,6 +188,7 @@ class Http:
         """The answer or the failure of one server, and whether anything may have reached it."""
         timeout = urllib3.Timeout(connect=min(CONNECT, max(left, 0.001)), read=max(left, 0.001))
         response: Any = None
+        _now.asking = True
         try:
             response = self._pool(address).urlopen(
                 request.method,
@@ -203,6 +214,8 @@ class Http:
             slow = isinstance(error, TimeoutError | urllib3.exceptions.ReadTimeoutError)
             word = "store-slow" if slow else "store-unavailable"
             return UnavailableError(word, f"{address}: {reason(error)}"), True
+        finally:
+            _now.asking = False
 
     @contextlib.contextmanager
     def lines(
