@@ -59,7 +59,7 @@ def test_written_changed_and_retired(store: Store) -> None:
     bench.publish({}, retired={"successor": ""})
     done = bench.write()
     assert done
-    assert done.deletes == 302
+    assert done.deletes == 303
     assert bench.keys() == {"theirs": "x"}
 
 
@@ -72,7 +72,7 @@ def test_a_death_is_mended(store: Store, after: bool) -> None:
         bench.write(RULES._replace(removal=True, repair=True))
         bench.publish({"changed": 2, "x": 5, "only-here": 1})
         with pytest.raises(Died):
-            bench.write(tree=Dying(store, at, after=after))
+            bench.write(RULES._replace(removal=True), tree=Dying(store, at, after=after))
         bench.publish({"changed": 3, "x": {"z": 1}})
         bench.write(RULES._replace(removal=True))
         assert bench.keys() == {"changed": "3", "x/z": "1"}
