@@ -115,17 +115,18 @@ def _once(
     tried.update(tree.entries)
     gone = sorted(key for key in there if key not in tree.entries and key in ours)
     held = () if _may_go(gone, settings, release, rules) else tuple(gone)
-    ops = list(_ops(place, unit, tree.entries, there, gone=[] if held else gone, held=held))
-    for group in _groups(place.store, ops, Check(marker_key(place, unit), version)):
-        place.store.write(group, timeout=timeout)
+    steps = _steps(place, unit, tree.entries, there, gone=[] if held else gone, held=held)
+    for step in steps:
+        for group in _groups(place.store, step, Check(marker_key(place, unit), version)):
+            place.store.write(group, timeout=timeout)
     if not held:
         done = written(claim, release, place.layout)
         _swap(place.store, Put(marker_key(place, unit), done.encode(), version), timeout)
     return Written(
         unit,
         release.payload.number,
-        sum(isinstance(op, Put) for op in ops),
-        sum(isinstance(op, Delete) for op in ops),
+        sum(isinstance(op, Put) for step in steps for op in step),
+        sum(isinstance(op, Delete) for step in steps for op in step),
         tree.left_out,
         tuple(stray(there, tree.entries, ours)),
         held,
@@ -176,7 +177,7 @@ def _scan(place: Place, unit: Unit, timeout: float) -> dict[str, Entry]:
     return {entry.key.removeprefix(start): entry for entry in found}
 
 
-def _ops(
+def _steps(
     place: Place,
     unit: Unit,
     mine: Mapping[str, bytes],
@@ -184,24 +185,28 @@ def _ops(
     *,
     gone: Sequence[str],
     held: Sequence[str],
-) -> Iterator[Op]:
-    """First what stands in the way of a key, then the keys, then what else is to go."""
+) -> tuple[list[Op], list[Op], list[Op]]:
+    """First what stands in the way of a key, then the keys, then what else is to go.
+
+    Each step in requests of its own: where keys are folders, one request cannot make one of the other.
+    """
     start = folder(place, unit)
     above = {parent for key in mine for parent in _parents(key)}
     first = [key for key in gone if key in above or any(parent in mine for parent in _parents(key))]
-    for key in first:
-        yield Delete(start + key, there[key].version)
+    # A folder and a value of one name: not before the other one may go.
     blocked = {parent for key in held for parent in _parents(key)}
+    puts: list[Op] = []
     for key, value in mine.items():
         was = there.get(key)
-        if was is not None and was.value == value:
-            continue
-        if key in blocked or any(parent in held for parent in _parents(key)):
-            continue  # a folder and a value of one name: not before the other one may go
-        yield Put(start + key, value, was.version if was else ABSENT)
-    for key in gone:
-        if key not in first:
-            yield Delete(start + key, there[key].version)
+        same = was is not None and was.value == value
+        if not same and key not in blocked and not any(parent in held for parent in _parents(key)):
+            puts.append(Put(start + key, value, was.version if was else ABSENT))
+    last = [key for key in gone if key not in first]
+    return [_delete(there[key]) for key in first], puts, [_delete(there[key]) for key in last]
+
+
+def _delete(entry: Entry) -> Op:
+    return Delete(entry.key, entry.version)
 
 
 def _parents(key: str) -> Iterator[str]:
