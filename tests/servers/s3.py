@@ -46,7 +46,12 @@ def start_weed(folder: Path) -> Running:
         command += ["-ip", "127.0.0.1", "-ip.bind", "127.0.0.1", "-filer", "-s3"]
         command += [f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"]
         command += [f"-s3.port={s3}", f"-master.port.grpc={rpc[0]}", f"-volume.port.grpc={rpc[1]}"]
-        command += [f"-filer.port.grpc={rpc[2]}", f"-s3.port.grpc={rpc[3]}", "-s3.port.iceberg=0"]
+        command += [
+            f"-filer.port.grpc={rpc[2]}",
+            f"-s3.port.grpc={rpc[3]}",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+        ]
         command += [f"-s3.config={folder / 's3.json'}", "-volume.max=300", "-master.volumeSizeLimitMB=64"]
         command += ["-master.volumePreallocate=false", "-master.telemetry=false"]
         url = f"http://127.0.0.1:{s3}"
