@@ -118,12 +118,12 @@ class EtcdStore:
             at = found[-1].key + "\0"
 
     def _range(self, ask: Mapping[str, Any], timeout: float) -> tuple[list[Entry], bool]:
-        answer = self._call("/v3/kv/range", ask, timeout)
+        answer = self.call("/v3/kv/range", ask, timeout)
         return _entries(answer.get("kvs", ())), bool(answer.get("more"))
 
     def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
         _check(ops)
-        answer = self._call("/v3/kv/txn", _body(ops), timeout, writes=True)
+        answer = self.call("/v3/kv/txn", _body(ops), timeout, writes=True)
         if "header" not in answer:
             raise OutcomeUnknownError("outcome-unknown", "etcd answered a write with something else")
         if not answer.get("succeeded"):
@@ -133,7 +133,7 @@ class EtcdStore:
     def wait(self, key: str, after: str, *, timeout: float) -> bool:
         check_key(key)
         deadline = time.monotonic() + timeout
-        answer = self._call("/v3/kv/range", {"key": _text(key)}, min(10.0, max(timeout, 0.5)))
+        answer = self.call("/v3/kv/range", {"key": _text(key)}, min(10.0, max(timeout, 0.5)))
         entry = next(iter(_entries(answer.get("kvs", ()))), None)
         if (entry.version if entry else ABSENT) != after:
             return True
@@ -152,9 +152,10 @@ class EtcdStore:
 
     # ---- requests
 
-    def _call(
+    def call(
         self, path: str, ask: Mapping[str, Any] | bytes, timeout: float, *, writes: bool = False
     ) -> dict[str, Any]:
+        """One request to the gateway, as the user that is configured. Raises StoreError's kinds."""
         body = ask if isinstance(ask, bytes) else json.dumps(ask).encode()
         deadline = time.monotonic() + timeout
         for attempt in range(2):

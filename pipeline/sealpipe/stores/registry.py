@@ -22,7 +22,13 @@ STORES: dict[str, str] = {
 }
 
 PROBES: dict[str, str] = {
+    "consul": "sealpipe.stores.probes.consul",
+    "consul+https": "sealpipe.stores.probes.consul",
+    "etcd": "sealpipe.stores.probes.etcd",
+    "etcd+https": "sealpipe.stores.probes.etcd",
     "file": "sealpipe.stores.probes.file",
+    "zk": "sealpipe.stores.probes.zk",
+    "zk+tls": "sealpipe.stores.probes.zk",
 }
 """Modules with the `examine` of our own stores: what only `doctor` needs stands beside the store."""
 
