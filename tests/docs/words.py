@@ -36,6 +36,11 @@ TABLES: dict[tuple[str, str], Any] = {
     ("documents.refusals", "_SYNTAX"): lambda rows: [row[1] for row in rows],
     ("schemas.explain", "_BOUNDS"): lambda rows: [row[0] for row in rows.values()],
     ("schemas.explain", "_PLAIN_WORDS"): lambda rows: [row[0] for row in rows.values()],
+    ("stores.s3.refusals", "_CODES"): lambda rows: [said.word for said in rows.values()],
+    ("stores.s3.refusals", "_STATUSES"): lambda rows: [said.word for said in rows.values()],
+    ("stores.s3.refusals", "_BEFORE"): lambda rows: [said.word for _, said in rows],
+    ("stores.s3.refusals", "_CUT"): lambda said: [said.word],
+    ("stores.s3.refusals", "_REFUSED"): lambda said: [said.word],
 }
 
 
