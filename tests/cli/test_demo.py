@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sealpipe.flows.tour import CHAPTERS, Chapter, Command, play, prepare
+from sealpipe.cli.start.tour import CHAPTERS, Chapter, Command, chapters, own_place, play, prepare
+from sealpipe.stores.registry import open_store
+from servers.processes import Running
 
 
 def sealpipe(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -91,3 +93,39 @@ def test_the_persons_own_surroundings_are_not_used(tmp_path: Path, monkeypatch: 
     [played] = play(Chapter("one", (Command("env"),)), stage)
     assert "mine" not in played.output
     assert re.search(rf"^HOME={re.escape(str(tmp_path))}", played.output, re.MULTILINE)
+
+
+def test_the_tour_on_a_store_that_is_named(consul: Running, store_prefix: str, tmp_path: Path) -> None:
+    """Also the hand that edits the store; and nothing is left there."""
+    url = f"consul://{consul.address}/{store_prefix}try"
+    done = sealpipe("demo", "--fast", "--store", url, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"✓ {len(CHAPTERS)} of {len(CHAPTERS)}" in done.stdout
+    assert f"the releases were in {url}/sealpipe-demo-" in done.stdout
+    assert "empty again" in done.stdout
+    assert "no network" not in done.stdout
+    assert "published  checkout #5      consul" in done.stdout
+    store, _ = open_store(url, base="/")
+    assert store.keys(store_prefix) == []
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "word"),
+    [("nosuch:x", 1, "unknown-store"), ("nonsense", 2, "bad-store-url"), ("file:it's", 2, "bad-store-url")],
+)
+def test_a_store_that_is_none(tmp_path: Path, url: str, code: int, word: str) -> None:
+    done = sealpipe("demo", "--fast", "--store", url, cwd=tmp_path)
+    assert done.returncode == code
+    assert f"error[{word}]" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_of_its_own() -> None:
+    assert re.fullmatch(r"consul://h/config/sealpipe-demo-[0-9a-f]{8}", own_place("consul://h/config"))
+    assert re.fullmatch(
+        r"s3://b/sealpipe-demo-[0-9a-f]{8}\?endpoint=http://h:1", own_place("s3://b?endpoint=http://h:1")
+    )
+    assert re.fullmatch(r"file:/x/sealpipe-demo-[0-9a-f]{8}", own_place("file:/x/"))
+    for chapter in chapters("etcd://h/x"):
+        assert all(".sealpipe/store/dev/heads" not in command.shown for command in chapter.commands)

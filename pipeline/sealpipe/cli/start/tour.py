@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,18 @@ class Checkout(PublishedSettings):  # an ordinary pydantic-settings class
 settings = load(Checkout)
 print(f"service   runs: pool_max {settings.db.pool_max}, password {settings.db.password}")
 """
-_PERSONAL = re.compile(r"(SEALPIPE_|SOPS_|GIT_|XDG_|CHECKOUT__)")
+BY_HAND = """\
+import sys
+from sealpipe.stores.base import Put
+from sealpipe.stores.registry import open_store
+
+url, key, old, new = sys.argv[1:]
+store, prefix = open_store(url, base=".")
+entry = store.get(prefix + key, fresh=True)
+store.write([Put(prefix + key, entry.value.replace(old.encode(), new.encode()), entry.version)])
+"""
+# What a store needs to let us in stays; what is the person's own does not.
+_PERSONAL = re.compile(r"(SEALPIPE_(?!ZK_)|SOPS_|GIT_|XDG_|CHECKOUT__)")
 _TIMEOUT = 60
 
 
@@ -48,6 +60,7 @@ class Chapter(NamedTuple):
     commands: tuple[Command, ...]
 
 
+_STORE = "file:.sealpipe/store"
 _START = ". ../service.env && python ../service.py"
 _HEAD = ".sealpipe/store/dev/heads/checkout"
 _DOCUMENT = "environments/dev/checkout.yaml"
@@ -132,6 +145,36 @@ CHAPTERS = (
 )
 
 
+def own_place(url: str) -> str:
+    """A place of its own in a store: the URL with one more folder in its path, before any `?`."""
+    address, question, query = url.partition("?")
+    return f"{address.rstrip('/')}/sealpipe-demo-{secrets.token_hex(4)}{question}{query}"
+
+
+def chapters(url: str = "") -> tuple[Chapter, ...]:
+    """The script; with a store's URL, releases go there, and the hand that edits it goes there too."""
+    if not url:
+        return CHAPTERS
+    first, *rest = CHAPTERS
+    moved = Command(
+        f"sed 's|{_STORE}|\"{url}\"|' sealpipe.yaml > ../edited && cp ../edited sealpipe.yaml"
+        " && grep publish_to sealpipe.yaml",
+        says=(url,),
+    )
+    made = first._replace(commands=(*first.commands, moved))
+    return (
+        made,
+        *(chapter._replace(commands=tuple(_there(c, url) for c in chapter.commands)) for chapter in rest),
+    )
+
+
+def _there(command: Command, url: str) -> Command:
+    if _HEAD not in command.shown:
+        return command
+    old, new = '"pool_max":30', '"pool_max":99'
+    return command._replace(shown=f"python ../by_hand.py '{url}' dev/heads/checkout '{old}' '{new}'")
+
+
 class Played(NamedTuple):
     """One command as it went. `difference` is empty when all was as it should be."""
 
@@ -164,12 +207,15 @@ def prepare(folder: Path) -> Stage:
         "GIT_CONFIG_NOSYSTEM": "1",
         "NO_COLOR": "1",
     }
+    for name, file in (("AWS_SHARED_CREDENTIALS_FILE", "credentials"), ("AWS_CONFIG_FILE", "config")):
+        environ.setdefault(name, str(Path.home() / ".aws" / file))  # with another home they are not found
     for role in ("AUTHOR", "COMMITTER"):
         environ |= {f"GIT_{role}_NAME": "Anna", f"GIT_{role}_EMAIL": "anna@example.org"}
     stage = Stage(folder, environ)
     for made in (home, stage.repository):
         made.mkdir(parents=True)
     (stage.folder / "service.py").write_text(SERVICE, encoding="utf-8")
+    (stage.folder / "by_hand.py").write_text(BY_HAND, encoding="utf-8")
     return stage
 
 
