@@ -6,10 +6,10 @@ The order is a type: `plan` takes a ValidatedConfig, which only `stages.validate
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sealpipe.errors import Finding
+from sealpipe.frozen import field, frozen
 from sealpipe.keyrings import Keyring
 from sealpipe.paths import Path
 from sealpipe.project import Project
@@ -27,7 +27,7 @@ class DocumentId(NamedTuple):
         return f"{self.environment}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Document:
     """Made by `stages.load`. Plain data with tokens in place; origins are computed from `text` when asked."""
 
@@ -37,7 +37,7 @@ class Document:
     values: Mapping[str, Any] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SchemaFile:
     """schemas/<name>.schema.json as found."""
 
@@ -56,7 +56,7 @@ class Commit(NamedTuple):
     dirty: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Workspace:
     """Made by `stages.load`: the whole repository as values. `findings` are files that could not be read."""
 
@@ -72,7 +72,7 @@ class Workspace:
     running: Mapping[str, tuple[SchemaFile, ...]] = field(default_factory=dict)  # of releases in service
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sealed:
     """A sealed value in a merged configuration: where it stands and the document whose key it has."""
 
@@ -82,7 +82,7 @@ class Sealed:
     path: Path  # typed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayeredConfig:
     """Made by `stages.layer`: a unit's documents merged, lowest first. Proves nothing yet."""
 
@@ -93,7 +93,7 @@ class LayeredConfig:
     merge_keys: Mapping[str, str]  # pointer of a merged list -> field
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ValidatedConfig:
     """Made by `stages.validate` only: fits the schema, every secret sealed for its own place."""
 
@@ -107,7 +107,7 @@ class ValidatedConfig:
         return self.config.unit
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Validation:
     """Made by `stages.validate`: findings, and a ValidatedConfig for each unit that has no error."""
 
@@ -121,7 +121,7 @@ class Validation:
         return not any(finding.severity == "error" for finding in self.findings)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drafted:
     """Made by `stages.draft` from a ValidatedConfig, by `publishing.rollback` once today's schema passed."""
 
@@ -134,7 +134,7 @@ class Drafted:
     origins: Mapping[str, str] = field(repr=False)  # pointer -> file:line
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Head:
     """Made by `publishing.heads`: a unit's current release, verified, and the store's version of its key."""
 
@@ -142,7 +142,7 @@ class Head:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Broken:
     """Made by `publishing.heads`: a head that no reader would accept. `newest` is the newest good archive."""
 
@@ -172,7 +172,7 @@ class Guard(NamedTuple):
     flag: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnitPlan:
     """What a publish would do to one unit. `base` is what it was compared with."""
 
@@ -211,7 +211,7 @@ def draft_digest_of(base: Release | Drafted | None) -> str:
     return "" if base.payload.retired is not None else base.payload.draft_digest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """Made by `stages.plan`: pure and keyless. `digest` covers the changed units and their draft digests."""
 
@@ -239,7 +239,7 @@ class Plan:
         return self.digest[:6]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SignedRelease:
     """Made by `publishing.sign`: bytes ready to be stored, and the head they replace."""
 
@@ -253,7 +253,7 @@ class SignedRelease:
         return self.release.unit
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Batch:
     """Made by `publishing.sign`."""
 
@@ -280,7 +280,7 @@ class TreeReport(NamedTuple):
     findings: tuple[Finding, ...]  # what went wrong; empty when the tree is what it must be
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Publication:
     """Made by `flows.ship` and `flows.rolling`: a receipt per unit, and what the mirrors took."""
 
@@ -293,7 +293,7 @@ class Publication:
     tree: TreeReport | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verification:
     """Made by `publishing.verify`."""
 

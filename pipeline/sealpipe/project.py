@@ -6,10 +6,10 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sealpipe.errors import Finding, InputError, Where
+from sealpipe.frozen import field, frozen
 from sealpipe.paths import Concrete, show_path
 from sealpipe.released import Unit
 
@@ -23,7 +23,7 @@ WhereOf = Callable[[Concrete], Where | None]
 """The place of a key in the file; asked only when something is wrong there."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TreeSpec:
     """Plain keys beside the releases, for programs that do not read these."""
 
@@ -35,7 +35,7 @@ class TreeSpec:
         return f"{self.layout} at {self.at} of {', '.join(self.services) or 'no service'}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnvironmentSpec:
     """One entry of `environments`."""
 
@@ -47,7 +47,7 @@ class EnvironmentSpec:
     tree: TreeSpec | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceSpec:
     """One entry of `services`; a service needs none."""
 
@@ -57,7 +57,7 @@ class ServiceSpec:
     renamed_from: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What a plan takes without an explicit flag."""
 
@@ -68,7 +68,7 @@ class Limits:
 _DEFAULTS = Limits()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Project:
     """Made by `parse_project`."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from sealpipe.frozen import field, frozen
 
 SEQ_LIMIT = 2**48
 
@@ -44,7 +45,7 @@ Stanzas = Mapping[str, Mapping[str, Mapping[str, str]]]
 """`"ENV/DOC"` -> document key id -> reader key id -> box of the document's private key (80 bytes)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """What a release says, without order, clock or signature. `values` holds tokens, never plaintext."""
 
@@ -55,7 +56,7 @@ class Draft:
     stanzas: Stanzas = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Payload:
     """The signed part of a release; `docs/FORMAT.md` has each field's meaning."""
 
@@ -82,7 +83,7 @@ class Payload:
     min_format: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Release:
     """A release whose bytes were checked by `releases.check`; nothing else makes one."""
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sealpipe.canonical import labelled
 from sealpipe.errors import TrustError, Where
 from sealpipe.fields import Fields
+from sealpipe.frozen import frozen
 
 Verify = Callable[[str, bytes, bytes, bytes], bool]
 """kind, body, public key, signature -> whether the signature is this key's."""
@@ -40,7 +40,7 @@ class Link(NamedTuple):
     signatures: Pairs
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RootChain:
     """Roots, oldest first, and the links between them (one fewer)."""
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sealpipe.canonical import canonical, labelled, strict_json
 from sealpipe.errors import TrustError, Where
 from sealpipe.fields import Fields
+from sealpipe.frozen import field, frozen
 from sealpipe.roots import (
     ALPHABET,
     ROOT_LIMIT,
@@ -115,7 +115,7 @@ class EnvironmentTrust(NamedTuple):
     branch: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trust:
     """trust.yaml as a value. `body` is what is signed; parsing proves no signature."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sealpipe import git
 from sealpipe.checks.trust_history import history_findings
 from sealpipe.crypto.signing import verify as verify_signature
 from sealpipe.errors import Finding, InputError, SealpipeError, TrustError, Where
+from sealpipe.frozen import frozen
 from sealpipe.keyrings import Keyring, check_keyring, keyring_file, parse_keyring
 from sealpipe.model import Workspace
 from sealpipe.pins import no_pin
@@ -48,7 +48,7 @@ class HasTrust(Protocol):
     def keyrings(self) -> Mapping[str, Keyring]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrustFiles:
     """Made by `read_trust`: the files under trust/ as values; `findings` are those that could not be read."""
 

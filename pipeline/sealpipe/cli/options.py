@@ -17,7 +17,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +25,11 @@ import click
 from sealpipe.cli import output
 from sealpipe.cli.registry import take_common
 from sealpipe.errors import UsageError
+from sealpipe.frozen import frozen
 from sealpipe.released import Unit
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Common:
     """The options that every command has. The process stands in the folder that -C named, as with git."""
 

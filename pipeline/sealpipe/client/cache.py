@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from sealpipe.canonical import strict_json
 from sealpipe.errors import SealpipeError
 from sealpipe.files import locked, write_atomic
+from sealpipe.frozen import field, frozen
 from sealpipe.released import Order, Release, Unit
 from sealpipe.releases.check import Seen, seen
 
@@ -26,7 +26,7 @@ _ENTRY = re.compile(r"([0-9]{10})-([0-9]{15})-([0-9a-f]{16})\.release")
 _PROJECT = re.compile(r"[0-9a-f]{32}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Marks:
     """What was verified here before: the highest release of a project's unit, and who accepted what."""
 

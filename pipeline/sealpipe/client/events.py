@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from sealpipe.errors import ConfigError
+from sealpipe.frozen import frozen
 from sealpipe.released import Release, Unit
 
 LEVELS: Final[Mapping[str, int]] = {
@@ -33,7 +33,7 @@ LEVELS: Final[Mapping[str, int]] = {
 """Every kind of event, and the level it is logged at."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """Something that happened to one unit's configuration. Names, paths and counts; never a value."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sealpipe.canonical import from_base64url
@@ -12,6 +11,7 @@ from sealpipe.client.opened import Opened
 from sealpipe.crypto.keys import PrivateKey
 from sealpipe.crypto.sealing import open_value, unbox
 from sealpipe.errors import ConfigUntrusted, SecretUnreadable, TrustError
+from sealpipe.frozen import field, frozen
 from sealpipe.paths import from_pointer, lookup, settle, show_path, to_pointer, typed
 from sealpipe.released import Release, SealedAt
 from sealpipe.tokens import key_id, looks_sealed, parse_token, place
@@ -20,7 +20,7 @@ Keys = Mapping[tuple[str, bytes], PrivateKey]
 """(`ENV/DOC`, document key id) -> the document's private key."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """Made by `open_release` only. Where `values` has a secret stands an `Opened`."""
 

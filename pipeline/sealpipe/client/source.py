@@ -6,10 +6,10 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sealpipe.errors import ConfigError
+from sealpipe.frozen import field, frozen, replace
 from sealpipe.released import Unit
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _KEY_NAMES = ("SEALPIPE_KEY", "SEALPIPE_KEY_FILE", "SEALPIPE_KEY_CMD")
 _installed: list[Mapping[str, Source]] = []
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen
 class Source:
     """Bootstrap of one unit. Making one reads nothing but variables; keys and stores are opened by `load`.
 
@@ -134,7 +134,7 @@ def _from_installed(service: str) -> Source | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyFinder:
     """Finds the key that SEALPIPE_KEY, _KEY_FILE or _KEY_CMD names; equal where the variables are."""
 

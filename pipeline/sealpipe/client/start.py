@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -24,6 +23,7 @@ from sealpipe.errors import (
     SecretUnreadable,
     TrustError,
 )
+from sealpipe.frozen import frozen
 from sealpipe.released import Release, Unit
 from sealpipe.releases.check import check_release, newer
 from sealpipe.trust import Pin, parse_pins
@@ -32,7 +32,7 @@ T = TypeVar("T")
 _FIRST_PAUSE = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Started(Generic[T]):
     """What a service starts with."""
 

@@ -10,7 +10,6 @@ import copy
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +24,7 @@ from sealpipe.crypto.keys import (
 )
 from sealpipe.crypto.sealing import Sealer, box
 from sealpipe.crypto.signing import sign
+from sealpipe.frozen import field, frozen
 from sealpipe.paths import Concrete, show_path, to_pointer, typed
 from sealpipe.released import Order, Payload, SealedAt, Unit
 from sealpipe.releases.wire import draft_bytes, draft_digest, encode_release, payload_bytes
@@ -33,7 +33,7 @@ from sealpipe.trust import Root, RootChain, pin_text, trust_digest
 from sealpipe.version import VERSION
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Throwaway:
     """The keys of one unit's releases. `key_text` is the reading key that the service is given."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sealpipe.documents import nodes
@@ -16,6 +15,7 @@ from sealpipe.documents.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from sealpipe.documents.read import read_yaml
 from sealpipe.documents.write import Layout
 from sealpipe.errors import InputError, RefusedError, Where
+from sealpipe.frozen import field, frozen
 
 Collection = MappingNode | SequenceNode
 
@@ -37,7 +37,7 @@ class Slot(NamedTuple):
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """Made by `source`."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sealpipe.crypto.sealing import Sealer, type_of
@@ -15,6 +14,7 @@ from sealpipe.editing.sealing import line_of, merge_keys_of, place_of, present_a
 from sealpipe.editing.values import explain_value
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, RefusedError, UsageError
+from sealpipe.frozen import replace
 from sealpipe.jsontext import add_property
 from sealpipe.membership.slots import Slot, typed_path
 from sealpipe.opening import DocumentKeys, open_token

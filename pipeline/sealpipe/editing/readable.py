@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sealpipe.crypto.sealing import Sealer
@@ -25,6 +24,7 @@ from sealpipe.editing.sealing import (
 )
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, SealpipeError, TrustError
+from sealpipe.frozen import field, frozen, replace
 from sealpipe.membership.slots import schema_of, units_of
 from sealpipe.model import Document, Workspace
 from sealpipe.opening import DocumentKeys, open_token
@@ -46,7 +46,7 @@ class Secret(NamedTuple):
         return f"Secret({self.given.type})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Readable:
     """A document's text with every secret that the keys open in plain. It must never be written as it is."""
 
@@ -55,7 +55,7 @@ class Readable:
     closed: tuple[str, ...]  # paths that stay sealed: no key opens them
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edited:
     """What an edit comes to. With findings nothing should be written; `edit` None: nothing changed."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
 from sealpipe.checks.locate import Locator, deciding
 from sealpipe.errors import InputError, UsageError
+from sealpipe.frozen import frozen, replace
 from sealpipe.looking.reading import leaf_paths, need_unit
 from sealpipe.model import Drafted, ValidatedConfig, Validation, Workspace
 from sealpipe.paths import to_pointer
@@ -18,7 +18,7 @@ from sealpipe.stages.load import units
 from sealpipe.stages.validate import validate
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rendered:
     """A valid part of a repository, and the draft of each of its units, without origins yet."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from sealpipe import git
 from sealpipe.checks.locate import Locator, set_command
 from sealpipe.checks.trusted import trusted_findings
 from sealpipe.errors import Finding, TrustError, UsageError, Where
+from sealpipe.frozen import frozen, replace
 from sealpipe.membership.slots import schema_for, units_of
 from sealpipe.model import DocumentId, ValidatedConfig, Validation, Workspace
 from sealpipe.opening import DocumentKeys, open_token
@@ -26,7 +26,7 @@ from sealpipe.trust import Pin
 PinsOf = Callable[[Workspace], Sequence[Pin]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checked:
     """Made by `check`: the validation, and what is wrong with trust.yaml and the keyrings."""
 

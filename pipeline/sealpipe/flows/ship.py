@@ -7,7 +7,6 @@ the fence and stops when the plan is another one by then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from sealpipe import git
 from sealpipe.crypto.keys import SigningKey
@@ -24,6 +23,7 @@ from sealpipe.flows.permission import (
 )
 from sealpipe.flows.planning import Heads, Request, plan_over, read_heads
 from sealpipe.flows.targets import primary, reader_of
+from sealpipe.frozen import field, frozen
 from sealpipe.model import Drafted, Head, Plan, Publication, Receipt, UnitPlan, Workspace
 from sealpipe.publishing.approvals import Missing
 from sealpipe.publishing.fence import State, claim
@@ -36,7 +36,7 @@ from sealpipe.stages.load import units
 from sealpipe.trust import Pairs, Pin, Trust, chain_for
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prepared:
     """What a publish would do, and that it may."""
 

@@ -6,7 +6,6 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from sealpipe.client.events import Event, event, log, shown
@@ -15,6 +14,7 @@ from sealpipe.client.snapshot import Snapshot
 from sealpipe.client.source import Source
 from sealpipe.client.swap import forked
 from sealpipe.errors import ConfigError, ConfigUnavailable
+from sealpipe.frozen import replace
 from sealpipe.live.derived import Derived, Made
 from sealpipe.live.status import Status
 from sealpipe.live.subscribers import Changes, Held, Listener, Subscriber

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from sealpipe.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Status:
     """A picture of one moment. Ages are seconds.
 

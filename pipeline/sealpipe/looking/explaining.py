@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sealpipe import git
-from sealpipe.documents.merge import LayerValue, provenance
 from sealpipe.documents.origins import origins
 from sealpipe.errors import StoreError, TrustError, UsageError, Where
+from sealpipe.frozen import field, frozen
 from sealpipe.git import BlameLine
 from sealpipe.jsontext import where as schema_where
 from sealpipe.looking.reading import (
@@ -31,6 +30,7 @@ from sealpipe.project import layer_ids
 from sealpipe.released import Unit
 from sealpipe.schemas.compile import Effective
 from sealpipe.schemas.walk import types_of
+from sealpipe.stages.merge import LayerValue, provenance
 from sealpipe.tokens import key_id, looks_sealed, parse_token
 from sealpipe.trust import Pin
 
@@ -63,7 +63,7 @@ class SchemaSays(NamedTuple):
     where: Where | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explanation:
     """Everything about one path of one unit."""
 

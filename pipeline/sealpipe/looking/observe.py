@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from sealpipe.checks.trusted import target_refs
 from sealpipe.errors import Finding, SealpipeError, StoreError
 from sealpipe.flows.drafts import chosen_units, need_published_environment, published_environments
 from sealpipe.flows.targets import mirrors_of, opened, primary, reader_of
+from sealpipe.frozen import frozen, replace
 from sealpipe.model import Broken, Drafted, Head, Verification, Workspace
 from sealpipe.paths import Path as SettingPath
 from sealpipe.paths import lookup, settle, to_pointer
@@ -42,7 +42,7 @@ class Cell(NamedTuple):
     release: Release | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Status:
     """The matrix; `ref` is what "git" means in it."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sealpipe import git
 from sealpipe.checks.trusted import target_refs
 from sealpipe.errors import SealpipeError
 from sealpipe.flows.planning import Request, restart_only
 from sealpipe.flows.ship import waiting_for
+from sealpipe.frozen import frozen
 from sealpipe.model import Plan, Workspace
 from sealpipe.project import Project
 from sealpipe.publishing.approvals import Missing
@@ -20,7 +20,7 @@ from sealpipe.trees import CommitTree
 BLAMED = 20  # lines asked of git for one plan
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """A plan and what stands beside it on the page; nothing of it is in the digest."""
 

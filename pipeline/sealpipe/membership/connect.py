@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 
 from sealpipe.crypto.keys import Identity, SigningKey, generate_private_key
 from sealpipe.errors import UsageError
+from sealpipe.frozen import field, frozen, replace
 from sealpipe.keyrings import Reader
 from sealpipe.membership.keyring_edit import (
     KeyringEdit,
@@ -24,7 +24,7 @@ from sealpipe.project import layer_ids
 from sealpipe.released import Unit
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Connected:
     """A new machine reader. `secret` is its private half: it goes where the service reads it, once."""
 

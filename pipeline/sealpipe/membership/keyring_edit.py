@@ -7,7 +7,6 @@ everything that stands in the file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sealpipe.checks.trust_history import highest_keyring
@@ -17,6 +16,7 @@ from sealpipe.crypto.sealing import box
 from sealpipe.crypto.signing import verify
 from sealpipe.editing.writing import FileEdit
 from sealpipe.errors import RefusedError, TrustError, UsageError, Where
+from sealpipe.frozen import field, frozen, replace
 from sealpipe.keyrings import (
     PEOPLE,
     DocumentKey,
@@ -46,7 +46,7 @@ from sealpipe.trust import Trust
 NOT_BUILT = b""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyringEdit:
     """A new version of a keyring, signed as far as the keys at hand go. Not yet written."""
 
@@ -55,7 +55,7 @@ class KeyringEdit:
     complete: bool  # whether the signatures suffice
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Granted:
     """What `grant` changes: trust.yaml when the name was new, and a keyring for each environment."""
 

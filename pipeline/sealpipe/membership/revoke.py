@@ -7,12 +7,12 @@ sealed again. What a reader could open before, it could have kept: `exposure` li
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 
 from sealpipe.crypto.keys import Identity, PrivateKey, SigningKey, generate_private_key
 from sealpipe.crypto.sealing import Sealer, box
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, RefusedError, TrustError, UsageError, Where
+from sealpipe.frozen import frozen, replace
 from sealpipe.keyrings import PEOPLE, DocumentKey, Keyring, Reader
 from sealpipe.membership.keyring_edit import (
     KeyringEdit,
@@ -33,7 +33,7 @@ from sealpipe.tokens import parse_token, place
 PREVIOUS_LIMIT = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rotation:
     """New keys in one environment: the keyring, the documents sealed again, and what could not be opened."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sealpipe.errors import Finding, InputError, UsageError, Where
+from sealpipe.frozen import field, frozen
 from sealpipe.model import Document, DocumentId, Workspace
 from sealpipe.paths import Member, Path, Segment, lookup, parse_path, settle, show_path
 from sealpipe.project import SHARED, is_document_name, layer_ids
@@ -17,7 +17,7 @@ from sealpipe.schemas.compile import Effective, effective, known_at, plain_check
 from sealpipe.stages.load import units
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Slot:
     """One place in one document. `secret` has the types a sealed value may have there; None: it is plain."""
 

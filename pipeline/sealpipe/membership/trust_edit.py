@@ -9,7 +9,6 @@ everything that stands in the file.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sealpipe.canonical import strict_json
@@ -19,6 +18,7 @@ from sealpipe.crypto.keys import Identity, SigningKey
 from sealpipe.editing.writing import FileEdit
 from sealpipe.errors import RefusedError, TrustError, UsageError
 from sealpipe.fields import NAME
+from sealpipe.frozen import field, frozen
 from sealpipe.membership.root_change import (
     chain_data,
     complete,
@@ -74,7 +74,7 @@ class Roles(NamedTuple):
 NO_ROLES = Roles()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrustEdit:
     """A new version of trust.yaml, signed as far as the keys at hand go. Not yet written."""
 

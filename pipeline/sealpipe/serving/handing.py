@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sealpipe.checks.locate import Locator
@@ -16,6 +15,7 @@ from sealpipe.documents import nodes
 from sealpipe.documents.read import read_yaml
 from sealpipe.errors import Finding, InputError, RefusedError, TrustError
 from sealpipe.flows.drafts import origins_of, schema_of
+from sealpipe.frozen import field, frozen, replace
 from sealpipe.looking.reading import need_unit
 from sealpipe.model import Document, DocumentId, ValidatedConfig, Workspace
 from sealpipe.opening import DocumentKeys, open_token
@@ -33,7 +33,7 @@ KeysOf = Callable[[Workspace, str], DocumentKeys]
 """Workspace, environment -> what the person opens there; empty for who opens nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Handed:
     """A unit's configuration with an `Opened` for each secret."""
 

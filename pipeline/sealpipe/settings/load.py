@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from sealpipe.client.snapshot import Snapshot
 from sealpipe.client.source import Source
 from sealpipe.client.start import start
 from sealpipe.errors import ConfigError, ConfigRefused
+from sealpipe.frozen import frozen, replace
 from sealpipe.paths import show_path, to_pointer
 from sealpipe.settings.base import PublishedSettings
 from sealpipe.settings.check import check_class, model_tag
@@ -38,7 +38,7 @@ T = TypeVar("T")
 _log = logging.getLogger("sealpipe")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """What came with the settings; paths only, never a value."""
 
@@ -51,7 +51,7 @@ class Report:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded(Generic[S]):
     """Settings with the report about them."""
 

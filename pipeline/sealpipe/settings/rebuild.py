@@ -5,13 +5,13 @@ read once, so a refresh can neither meet a half-edited .env nor parse the comman
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings
 
 from sealpipe.errors import ConfigError
+from sealpipe.frozen import field, frozen
 from sealpipe.settings.base import PublishedSettings
 from sealpipe.settings.origin import Above
 from sealpipe.settings.source import Candidate, fit_to_class
@@ -19,7 +19,7 @@ from sealpipe.settings.source import Candidate, fit_to_class
 S = TypeVar("S", bound=BaseSettings)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Captured:
     """What every source said at the first build, highest first; the published one among them."""
 
