@@ -10,6 +10,7 @@ from typing import Any
 
 import botocore.exceptions as failures
 from botocore.config import Config
+from botocore.loaders import create_loader
 from botocore.session import Session
 
 from sealpipe.errors import MalformedError, UnavailableError
@@ -20,6 +21,10 @@ WORKERS = 16
 _LIMITS = (30.0, 10.0, 5.0, 3.0, 1.0)  # a client's time limits are its own, so there is one for each
 _PART = 1 << 16
 _READS = 4
+# Of the API of S3: half a megabyte of JSON, read once a process.
+_descriptions = create_loader(os.environ.get("AWS_DATA_PATH"))
+    os.environ.get("AWS_DATA_PATH")
+)  # of S3's API: half a megabyte of JSON, read once a process
 
 
 class Calls:
@@ -117,6 +122,7 @@ class Calls:
             if limit not in self._clients:
                 if self._session is None:
                     self._session = Session()
+                    self._session.register_component("data_loader", _descriptions)
                 self._clients[limit] = self._session.create_client(
                     "s3",
                     region_name=self.place.region or None,
