@@ -15,6 +15,7 @@ import multiprocessing
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from multiprocessing.queues import Queue
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -32,39 +33,53 @@ class Figures(NamedTuple):
     conflicts: int
     reads: int
     collected: int
+    errors: int  # a server that said that it cannot, and was asked again
     seconds: float
 
 
 def publisher(url: str, number: int, wanted: int, done: Any, told: Queue[Any]) -> None:
     from publishing import A, content, make_batch, past
+    from sealpipe.errors import UnavailableError
     from sealpipe.publishing.publish import publish
     from servers.places import opened
 
     store = opened(url)
-    conflicts = n = 0
+    conflicts = errors = n = 0
     while done.value < wanted:
         now = time.time_ns() // 1_000_000
-        batch = make_batch(store, [content(A, {"by": number, "n": n})], now=now, batch=f"{number}-{n}")
-        (receipt,) = publish(batch, store, "", fence=None, past=past(store))
+        try:
+            batch = make_batch(store, [content(A, {"by": number, "n": n})], now=now, batch=f"{number}-{n}")
+            (receipt,) = publish(batch, store, "", fence=None, past=past(store))
+        except UnavailableError:
+            errors += 1
+            continue
         if receipt.outcome in ("published", "already"):
             with done.get_lock():
                 done.value += 1
             told.put(("acknowledged", receipt.digest))
             n += 1
+        elif receipt.outcome == "failed":
+            errors += 1
         else:
             assert receipt.outcome == "conflict", receipt
             conflicts += 1
     told.put(("conflicts", conflicts))
+    told.put(("errors", errors))
 
 
 def reader(url: str, wanted: int, done: Any, told: Queue[Any]) -> None:
     from publishing import A, release
+    from sealpipe.errors import UnavailableError
     from servers.places import opened
 
     store = opened(url)
-    reads, last = 0, None
+    reads, errors, last = 0, 0, None
     while done.value < wanted:
-        found = release(store, A)  # raises for what does not verify
+        try:
+            found = release(store, A)  # raises for what does not verify
+        except UnavailableError:
+            errors += 1
+            continue
         reads += 1
         if last is not None:
             assert found.payload.order >= last.payload.order, "a reader went back"
@@ -72,10 +87,12 @@ def reader(url: str, wanted: int, done: Any, told: Queue[Any]) -> None:
                 assert found.digest == last.digest, "two contents at one order"
         last = found
     told.put(("reads", reads))
+    told.put(("errors", errors))
 
 
 def collector(url: str, keep: int, wanted: int, done: Any, told: Queue[Any]) -> None:
     from publishing import A
+    from sealpipe.errors import UnavailableError
     from sealpipe.publishing.collect import collect
     from sealpipe.publishing.heads import needs
     from servers.places import opened
@@ -83,7 +100,8 @@ def collector(url: str, keep: int, wanted: int, done: Any, told: Queue[Any]) -> 
     store, count = opened(url), 0
     while done.value < wanted:
         now = time.time_ns() // 1_000_000
-        count += collect(store, "", [A], needs=needs, now_ms=now, keep=keep, age_ms=200)
+        with suppress(UnavailableError):
+            count += collect(store, "", [A], needs=needs, now_ms=now, keep=keep, age_ms=200)
         time.sleep(0.05)
     told.put(("collected", count))
 
@@ -130,13 +148,15 @@ def race(url: str, wanted: int, *, keep: int = 30) -> Figures:
         return sum(value for name, value in rows if name == kind)
 
     seconds = time.monotonic() - started
-    return Figures(len(acknowledged), total("conflicts"), total("reads"), total("collected"), seconds)
+    counts = [total(kind) for kind in ("conflicts", "reads", "collected", "errors")]
+    return Figures(len(acknowledged), *counts, seconds)
 
 
 def shown(found: Figures) -> str:
     return (
         f"{found.releases} releases, {found.conflicts} conflicts, {found.reads} verified reads, "
-        f"{found.collected} keys collected, {found.seconds:.0f} s; nothing lost, no fork, no torn read"
+        f"{found.collected} keys collected, {found.errors} errors, {found.seconds:.0f} s; "
+        "nothing lost, no fork, no torn read"
     )
 
 

@@ -116,6 +116,7 @@ class Course:
     def close(self) -> None:
         if self.reader is not None:
             self.proxy.heal()
+            self.reader.stopped = True
             self.publish()  # wakes it
             self.reader.stop()
         self.proxy.close()

@@ -33,6 +33,7 @@ class Kind(NamedTuple):
     url: str  # of {address}, {base} and {prefix}, which ends without a slash
 
 
+_S3 = f"s3://{BUCKET}/{{prefix}}?endpoint=http://{{address}}&poll=0.5"  # its readers look again and again
 PLACES = {
     "consul": Kind("consul", "consul", start_consul, "consul://{address}/{prefix}"),
     "etcd": Kind("etcd", "etcd", start_etcd, "etcd://{address}/{prefix}"),
@@ -40,9 +41,12 @@ PLACES = {
         "etcd_old", "etcd-old", lambda folder: start_etcd(folder, old=True), "etcd://{address}/{prefix}"
     ),
     "zk": Kind("zookeeper", "zookeeper", start_zookeeper, "zk://{address}/{prefix}"),
-    "weed": Kind("weed", "weed", start_weed, f"s3://{BUCKET}/{{prefix}}?endpoint=http://{{address}}"),
-    "moto": Kind("moto", "moto_server", start_moto, f"s3://{BUCKET}/{{prefix}}?endpoint=http://{{address}}"),
+    "weed": Kind("weed", "weed", start_weed, _S3),
+    "moto": Kind("moto", "moto_server", start_moto, _S3),
 }
+
+PROMISED = ("consul", "etcd", "zk", "weed")
+"""Where the short forms of campaigns run; the contract runs everywhere."""
 
 CLUSTERS: dict[str, Callable[[Path], Cluster]] = {
     "consul": start_consul_cluster,
