@@ -21,6 +21,7 @@ from servers.etcd import call, token_of
 from servers.fixtures import need
 from servers.places import Place
 from servers.processes import Running
+from servers.s3 import BUCKET
 
 
 def facts(url: str, *, publisher: bool = True) -> list[Fact]:
@@ -44,7 +45,7 @@ def test_every_store_is_known_and_keeps_its_word(place: Place) -> None:
         assert holds(found, "ok", NAMES[place.kind])
     assert holds(found, "ok", "conditional writes hold")
     assert holds(found, "ok", "answers in")
-    assert holds(found, "ok", "its clock agrees") or place.kind in ("zk", "weed", "moto")
+    assert holds(found, "ok", "its clock agrees") or place.kind == "zk"
     store, prefix = open_store(place.url, base="/")
     assert store.keys(prefix) == [], "the probe is removed"
     store.close()
@@ -81,6 +82,17 @@ def test_an_alarm_of_etcd(server_folder: Path) -> None:
         store.close()
     finally:
         server.kill()
+
+
+def test_what_is_said_of_a_bucket(moto: Running, store_prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in moto.environ.items():
+        monkeypatch.setenv(name, value)
+    url = f"s3://{BUCKET}/{store_prefix}x?endpoint=http://{moto.address}"
+    found = facts(url)
+    assert holds(found, "ok", f"S3 at http://{moto.address}")
+    assert holds(found, "ok", "earlier versions are not kept")
+    assert not [fact for fact in found if fact.mark in ("warning", "problem")]
+    assert holds(facts(f"{url}&lock=compliance:1d"), "problem", "the URL asks for Object Lock")
 
 
 def consul_token(server: Running, rules: str) -> str:

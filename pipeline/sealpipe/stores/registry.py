@@ -27,6 +27,7 @@ PROBES: dict[str, str] = {
     "etcd": "sealpipe.stores.probes.etcd",
     "etcd+https": "sealpipe.stores.probes.etcd",
     "file": "sealpipe.stores.probes.file",
+    "s3": "sealpipe.stores.probes.s3",
     "zk": "sealpipe.stores.probes.zk",
     "zk+tls": "sealpipe.stores.probes.zk",
 }

@@ -156,8 +156,9 @@ def chapters(url: str = "") -> tuple[Chapter, ...]:
     if not url:
         return CHAPTERS
     first, *rest = CHAPTERS
+    escaped = url.replace("\\", "\\\\").replace("&", "\\&")  # what sed would take for something else
     moved = Command(
-        f"sed 's|{_STORE}|\"{url}\"|' sealpipe.yaml > ../edited && cp ../edited sealpipe.yaml"
+        f"sed 's|{_STORE}|\"{escaped}\"|' sealpipe.yaml > ../edited && cp ../edited sealpipe.yaml"
         " && grep publish_to sealpipe.yaml",
         says=(url,),
     )
