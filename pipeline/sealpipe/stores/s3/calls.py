@@ -23,8 +23,6 @@ _PART = 1 << 16
 _READS = 4
 # Of the API of S3: half a megabyte of JSON, read once a process.
 _descriptions = create_loader(os.environ.get("AWS_DATA_PATH"))
-    os.environ.get("AWS_DATA_PATH")
-)  # of S3's API: half a megabyte of JSON, read once a process
 
 
 class Calls:
