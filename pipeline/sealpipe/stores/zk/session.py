@@ -274,7 +274,8 @@ class _Problems(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno == logging.WARNING and "ransition" not in record.msg:
-            self._to.problem = record.getMessage().removeprefix("Connection dropped: ")
+            text = record.getMessage().removeprefix("Connection dropped: ")
+            self._to.problem = text.removeprefix("socket connection error: ")
             if record.msg.startswith("Cannot resolve"):
                 self._to.refused += 1
 
@@ -370,7 +371,10 @@ def _context(place: Place) -> ssl.SSLContext:
     except OSError as error:  # ssl.SSLError is one
         problem = _words(error)
     if problem:
-        raise UsageError("bad-store-login", f"SEALPIPE_ZK_CACERT, _CERT or _KEY: {problem}")
+        files = ", ".join(name for name in (place.authority, place.certificate, place.key) if name)
+        raise UsageError(
+            "bad-tls-files", f"certificates for the store cannot be read: {problem}", why=[files]
+        )
     return context
 
 
