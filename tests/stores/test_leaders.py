@@ -7,15 +7,12 @@ from pathlib import Path
 import pytest
 from campaign.leaders import campaign
 
-from sealpipe.stores import registry
 from servers.fixtures import need
 from servers.places import CLUSTERS, PLACES
 
 
 @pytest.mark.parametrize("kind", CLUSTERS)
 def test_a_lost_leader_loses_nothing(kind: str, server_folder: Path) -> None:
-    if kind not in registry.STORES:
-        pytest.skip(f"no store of the scheme {kind}: yet")
     need(PLACES[kind].program)
     cluster = CLUSTERS[kind](server_folder)
     try:
