@@ -183,7 +183,7 @@ class ConsulStore:
         """The key's version and Consul's index; with an `index`, held until it is another."""
         query = {"index": str(index), "wait": f"{max(1, int(hold * 1000))}ms"} if index else {}
         late = hold + hold / 16 + min(_SLACK, 1.0 + hold)
-        answer = self._read(f"/v1/kv/{quote(key)}", query, late if index else hold)
+        answer = self._read(f"/v1/kv/{quote(key)}", query, late if index else hold, held=bool(index))
         text = answer.headers.get("x-consul-index", "")
         if not text.isdigit():
             raise _malformed()
@@ -193,8 +193,8 @@ class ConsulStore:
     def close(self) -> None:
         self.http.close()
 
-    def _read(self, path: str, query: Mapping[str, str], timeout: float) -> Answer:
-        answer = self.http.send("GET", path, query={**self._names, **query}, timeout=timeout)
+    def _read(self, path: str, query: Mapping[str, str], timeout: float, *, held: bool = False) -> Answer:
+        answer = self.http.send("GET", path, query={**self._names, **query}, timeout=timeout, held=held)
         if answer.status != 404:
             self._refuse(answer)
         return answer

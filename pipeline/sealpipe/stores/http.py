@@ -121,8 +121,8 @@ def _sockets_of(connection: Any) -> weakref.WeakSet[Any]:
 class Http:
     """Requests to one store of one or several servers. Safe between threads.
 
-    `addresses` are `host:port`; the first one is asked until it does not answer. `headers` go with every
-    request.
+    `addresses` are `host:port`; the first one is asked until it does not answer, then the next. `headers`
+    go with every request.
     """
 
     def __init__(
@@ -153,8 +153,12 @@ class Http:
         headers: Mapping[str, str] | None = None,
         timeout: float,
         writes: bool = False,
+        held: bool = False,
     ) -> Answer:
         """The answer, whatever its status. `timeout` bounds all of it, slow bodies included.
+
+        A server that takes the question and does not answer leaves time to ask the others, except where
+        it is to hold the answer back (`held`), and for a write, which nobody else may be asked.
 
         Raises UnavailableError when no server answered, or for a write, when none was sent to;
         OutcomeUnknownError for a write that was sent and not answered; MalformedError for an answer that
@@ -164,16 +168,19 @@ class Http:
         request = _Request(method, target, body, {**self._headers, **(headers or {})})
         deadline = time.monotonic() + timeout
         failure: StoreError | None = None
+        first = self._first
         for turn in range(len(self._addresses)):
-            number = (self._first + turn) % len(self._addresses)
+            number = (first + turn) % len(self._addresses)
             left = deadline - time.monotonic()
             if left <= 0 and failure is not None:
                 break
-            _now.deadline = deadline
-            found, sent = self._ask(self._addresses[number], request, left)
+            share = left if writes or held else left / (len(self._addresses) - turn)
+            _now.deadline = deadline - left + share
+            found, sent = self._ask(self._addresses[number], request, share)
             if isinstance(found, Answer):
                 self._first = number
                 return found
+            self._first = (number + 1) % len(self._addresses)
             if writes and sent:
                 raise OutcomeUnknownError(
                     "outcome-unknown",
@@ -264,10 +271,7 @@ class Http:
         if self._secure:
             options["ssl_context"] = _context(self._tls)
             if self._tls.server_name:
-                options |= {
-                    "server_hostname": self._tls.server_name,
-                    "assert_hostname": self._tls.server_name,
-                }
+                options["server_hostname"] = self._tls.server_name
             secure = urllib3.HTTPSConnectionPool(host, int(port), **options)
             secure.ConnectionCls = bound
             return secure
