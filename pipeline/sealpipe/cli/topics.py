@@ -15,6 +15,10 @@ sealpipe.yaml: what exists and where it is published.
     production:
       publish_to: file:/srv/config
       mirrors: [file:/mnt/backup/config]      the same signed bytes, written after publish_to
+      tree:                           plain keys for programs that read no releases; never a secret in it
+        layout: keys                  or yaml: one value a service
+        at: file:/srv/plain
+        services: [mailer]            default: none
     production-eu:
       extends: production             default for every environment: base
       services: inherit               all services of production, also those without a file here
