@@ -1,4 +1,4 @@
-"""ZooKeeper: the contract on a real server, and what only ZooKeeper does."""
+"""ZooKeeper: what only ZooKeeper does, on real servers (contract: test_contract.py)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from sealpipe.errors import (
 )
 from sealpipe.stores.base import ABSENT, Check, Delete, Put
 from sealpipe.stores.registry import open_store
-from sealpipe.testing.store_contract import CHECKS
 from servers.certificates import make_authority
 from servers.processes import free_ports
 from servers.proxy import Fault, Proxy
@@ -55,11 +54,6 @@ def raw(zookeeper):
     yield client
     client.stop()
     client.close()
-
-
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_contract(check, open_zk):
-    check(open_zk)
 
 
 # ---- znodes

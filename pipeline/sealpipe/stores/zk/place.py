@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from sealpipe.errors import UnsupportedError, UsageError
+from sealpipe.frozen import field, frozen
 from sealpipe.stores.base import check_key
 
 PORT = 2181
@@ -28,7 +28,7 @@ _EXAMPLE = "zk://zk1:2181,zk2:2181/shop"
 _FILE_LIMIT = 4096
 
 
-@dataclass(frozen=True)
+@frozen
 class Login:
     scheme: str  # digest, sasl, or "" for nobody
     credential: str = field(repr=False)  # USER:PASSWORD
