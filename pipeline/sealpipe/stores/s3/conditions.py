@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from contextlib import suppress
 from typing import NamedTuple
 
 from sealpipe.errors import ConflictError, OutcomeUnknownError, StoreError, UnavailableError, UnsupportedError
 from sealpipe.stores.s3.calls import Calls
 
+_TRIES = 3
+_PAUSE = 0.3
 NO_SUCH = '"00000000000000000000000000000000"'
 
 
@@ -32,7 +35,7 @@ def require(calls: Calls, timeout: float, *, deletes: bool = False) -> None:
     verdict = _verdicts.get(place)
     if verdict is None:
         with _lock:
-            verdict = _verdicts.get(place) or _verdicts.setdefault(place, _try(calls, timeout))
+            verdict = _verdicts.get(place) or _verdicts.setdefault(place, _verdict(calls, timeout))
     why = verdict.why or ("it ignores If-Match when it deletes" if deletes and not verdict.deletes else "")
     if why:
         raise UnsupportedError(
@@ -43,7 +46,19 @@ def require(calls: Calls, timeout: float, *, deletes: bool = False) -> None:
         )
 
 
-def _try(calls: Calls, timeout: float) -> Verdict:
+def _verdict(calls: Calls, timeout: float) -> Verdict:
+    deadline = time.monotonic() + timeout
+    for _ in range(_TRIES):
+        failed, verdict = _try(calls, max(deadline - time.monotonic(), 1.0))
+        if verdict is not None:
+            return verdict
+        if time.monotonic() + _PAUSE >= deadline:
+            break
+        time.sleep(_PAUSE)  # each time with another key, so that nothing is left to wonder about
+    raise UnavailableError("store-unavailable", f"the store could not be tried out: {failed}")
+
+
+def _try(calls: Calls, timeout: float) -> tuple[str, Verdict | None]:
     key = f"{calls.place.root}.probe-{secrets.token_hex(8)}"  # no key of ours starts with a dot
 
     def refused(operation: str, **parameters: object) -> bool:
@@ -53,20 +68,18 @@ def _try(calls: Calls, timeout: float) -> Verdict:
             return True
         return answer is None
 
-    failed: StoreError | None = None
     try:
         if refused("put_object", Body=b"1", IfNoneMatch="*"):
-            return Verdict("it says that a new key exists", deletes=False)
+            return "", Verdict("it says that a new key exists", deletes=False)
         if not refused("put_object", Body=b"2", IfNoneMatch="*"):
-            return Verdict("it ignores If-None-Match and overwrites", deletes=False)
+            return "", Verdict("it ignores If-None-Match and overwrites", deletes=False)
         if not refused("put_object", Body=b"3", IfMatch=NO_SUCH):
-            return Verdict("it ignores If-Match and overwrites", deletes=False)
-        return Verdict("", deletes=refused("delete_object", IfMatch=NO_SUCH))
+            return "", Verdict("it ignores If-Match and overwrites", deletes=False)
+        return "", Verdict("", deletes=refused("delete_object", IfMatch=NO_SUCH))
     except UnsupportedError as error:
-        return Verdict(error.finding.what, deletes=False)
+        return "", Verdict(error.finding.what, deletes=False)
     except OutcomeUnknownError as error:
-        failed = UnavailableError("store-unavailable", f"trying the store out failed: {error.finding.what}")
+        return error.finding.what, None
     finally:
         with suppress(StoreError):
             calls.send("delete_object", timeout, Key=key)
-    raise failed
