@@ -47,7 +47,7 @@ class Figures(NamedTuple):
 
 
 class Actors:
-    """A publisher and a reader, as threads; each opens its client anew when the address changes."""
+    """A publisher and a reader, as threads, each with one client all the time."""
 
     def __init__(self, url: str) -> None:
         self.url, self.stopped = url, False
@@ -69,11 +69,8 @@ class Actors:
             assert not thread.is_alive(), "an actor did not come back"
 
     def _guarded(self, work: Callable[[Store], None]) -> None:
-        store, url = opened(self.url), self.url
+        store = opened(self.url)
         while not self.stopped and not self.problems:
-            if url != self.url:
-                store.close()
-                store, url = opened(self.url), self.url
             try:
                 work(store)
             except SealpipeError:
@@ -136,13 +133,12 @@ def _converged(actors: Actors, what: str) -> float:
     return time.monotonic() - since
 
 
-def _others_lead(cluster: Cluster, lost: Running) -> Cluster:
-    """The two that are left, one of them leading and both answering."""
+def _others_lead(cluster: Cluster, lost: Running) -> None:
+    """Until one of the two that are left leads and both answer."""
     rest = Cluster(tuple(node for node in cluster.nodes if node is not lost))
     rest.leader()
     for node in rest.nodes:
         node.wait_ready()
-    return rest
 
 
 def _nothing_lost(url: str, actors: Actors, checked: int) -> int:
@@ -166,33 +162,24 @@ def _nothing_lost(url: str, actors: Actors, checked: int) -> int:
 def campaign(kind: str, cluster: Cluster, rounds: int) -> Figures:
     """Raises AssertionError when a promise is broken."""
     place = place_on(kind, cluster.nodes[0])
-
-    def url_of(nodes: Cluster) -> str:
-        # A Consul client asks one agent; the two others are given all nodes.
-        return place.at(nodes.nodes[0].address if kind == "consul" else ",".join(cluster.addresses))
-
-    def all_but(leader: Running) -> Cluster:
-        return Cluster(tuple(node for node in cluster.nodes if node is not leader))
-
-    leader = cluster.leader()
-    actors = Actors(url_of(all_but(leader)))
+    url = place.at(",".join(cluster.addresses))
+    actors = Actors(url)
     slowest, checked = 0.0, 0
     try:
         _converged(actors, "before the first round")
         for number in range(rounds):
             leader = cluster.leader()
-            actors.url = url_of(all_but(leader))
             _converged(actors, f"round {number}, before")
             action = "pause" if number % 2 else "kill"
             getattr(leader, action)()
-            rest = _others_lead(cluster, leader)
+            _others_lead(cluster, leader)
             slowest = max(slowest, _converged(actors, f"round {number}, {action}"))
-            checked = _nothing_lost(url_of(rest), actors, checked)
+            checked = _nothing_lost(url, actors, checked)
             cluster.heal()
             _converged(actors, f"round {number}, back")
     finally:
         actors.stop()
-    _nothing_lost(actors.url, actors, 0 if len(actors.acknowledged) < 900 else checked)
+    _nothing_lost(url, actors, 0 if len(actors.acknowledged) < 900 else checked)
     assert not actors.problems, actors.problems
     return Figures(rounds, len(actors.acknowledged), actors.failed, len(actors.seen), slowest)
 
