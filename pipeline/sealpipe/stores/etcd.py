@@ -39,6 +39,7 @@ LIMITS = Limits(
 )
 _RAW = 1_400_000  # bytes of keys and values in one request, of 1.5 MiB
 _PAGE = 200  # keys of one page of a scan
+_EARLY = 0.05  # seconds before its time at which the end of a watch is a reason to read
 _UNAUTHENTICATED = 16  # gRPC's codes, in the gateway's answers
 
 
@@ -145,7 +146,8 @@ class EtcdStore:
             "POST", "/v3/watch", body=json.dumps(asked).encode(), headers=self._credentials(), timeout=left
         ) as lines:
             # An event, a cancelled watch (compaction, lost rights) or an end: all are reasons to read.
-            return next((True for line in lines if _tells(line)), time.monotonic() < deadline)
+            ended = next((False for line in lines if _tells(line)), True)
+        return not ended or deadline - time.monotonic() > _EARLY
 
     def close(self) -> None:
         self.http.close()

@@ -1,0 +1,339 @@
+"""Consul beyond the contract, on the real one: rights, limits, restarts, restores, TLS."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from tests.stores.pages import policy
+
+from sealpipe.errors import (
+    ConflictError,
+    DeniedError,
+    OutcomeUnknownError,
+    StoreError,
+    TooLargeError,
+    UnavailableError,
+    UnsupportedError,
+    UsageError,
+)
+from sealpipe.stores.base import ABSENT, Check, Delete, Put, Store
+from sealpipe.stores.registry import open_store
+from servers.certificates import Authority
+from servers.consul import TOKEN, start_consul
+from servers.fixtures import need
+from servers.processes import Running
+
+
+def store_at(address: str, scheme: str = "consul") -> Store:
+    return open_store(f"{scheme}://{address}/", base="/")[0]
+
+
+def call(server: Running, method: str, path: str, body: Any = None, token: str = TOKEN) -> Any:
+    pool = urllib3.PoolManager(retries=False, timeout=10.0)
+    data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    done = pool.request(method, server.url + path, body=data, headers={"X-Consul-Token": token})
+    assert done.status == 200, done.data
+    return done.data
+
+
+# ---- rights
+
+
+def token_with(server: Running, name: str) -> str:
+    rules = policy("consul.md", name)
+    made = call(server, "PUT", "/v1/acl/policy", {"Name": f"{name}-{time.time_ns()}", "Rules": rules})
+    wanted = {"Policies": [{"ID": json.loads(made)["ID"]}]}
+    return str(json.loads(call(server, "PUT", "/v1/acl/token", wanted))["SecretID"])
+
+
+HEAD, CHUNK = "config/dev/heads/checkout", "config/dev/chunks/checkout/1/0"
+
+
+def test_the_policies_of_the_guide(consul_acl: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", token_with(consul_acl, "publisher"))
+    publisher = store_at(consul_acl.address)
+    publisher.write([Put(HEAD, b"1", None), Put(CHUNK, b"2", None), Put("config/dev/state", b"3", None)])
+    assert publisher.keys("config/dev/") == [CHUNK, HEAD, "config/dev/state"]
+    with pytest.raises(DeniedError):
+        publisher.write([Put("config/production/heads/checkout", b"1", None)])
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", token_with(consul_acl, "reader"))
+    reader = store_at(consul_acl.address)
+    head = reader.get(HEAD)
+    assert head is not None
+    assert head.value == b"1"
+    assert reader.get(CHUNK) is not None
+    assert not reader.wait(HEAD, head.version, timeout=0.2)
+    for op in (Put(HEAD, b"x", None), Put(CHUNK, b"x", None), Delete(HEAD)):
+        with pytest.raises(DeniedError):
+            reader.write([op])
+    for key in ("config/dev/heads/other", "config/dev/state"):
+        found: object = None
+        try:
+            found = reader.get(key)
+        except DeniedError:
+            found = None
+        assert found is None
+    publisher.write([Delete(HEAD), Delete(CHUNK), Delete("config/dev/state")])
+
+
+def test_no_token_and_a_wrong_one(consul_acl: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DeniedError) as caught:
+        store_at(consul_acl.address).write([Put("a", b"1", None)])
+    assert "docs/guides/consul.md" in str(caught.value)
+    wrong = "5ea1b1be-0000-4000-8000-0000000bad00"
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", wrong)
+    with pytest.raises(DeniedError) as caught:
+        store_at(consul_acl.address).get("a")
+    assert wrong not in str(caught.value)
+
+
+def test_a_token_from_a_file(consul_acl: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN_FILE", str(tmp_path / "token"))
+    store_at(consul_acl.address).get("a")
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN_FILE", str(tmp_path / "nothing"))
+    with pytest.raises(UsageError, match="CONSUL_HTTP_TOKEN_FILE"):
+        store_at(consul_acl.address)
+
+
+# ---- limits
+
+
+def test_limits_are_counted_before_anything_is_sent() -> None:
+    nowhere = store_at("127.0.0.1:1")
+    with pytest.raises(TooLargeError):
+        nowhere.write([Put("a", bytes(400 * 1024), None)])
+    with pytest.raises(TooLargeError):
+        nowhere.write([Put(f"a{n}", bytes(200 * 1024), None) for n in range(2)])
+    with pytest.raises(TooLargeError):
+        nowhere.write([Put(f"a{n}", b"", None) for n in range(129)])
+    with pytest.raises(TooLargeError):  # a delete with an expectation is two operations
+        nowhere.write([Delete(f"a{n}", "7") for n in range(65)])
+    with pytest.raises(UnavailableError):
+        nowhere.write([Put("a", b"1", None)])
+
+
+def test_the_largest_writes_are_taken(consul: Running, store_prefix: str) -> None:
+    store = store_at(consul.address)
+    store.write([Put(f"{store_prefix}big", bytes(store.limits.value), None)])
+    store.write([Put(f"{store_prefix}{n}", b"", None) for n in range(128)])
+    room = store.limits.request - store.size(
+        [Put(f"{store_prefix}a", b"", None), Put(f"{store_prefix}b", b"", None)]
+    )
+    half = bytes(room * 3 // 8 - 8)
+    store.write([Put(f"{store_prefix}a", half, None), Put(f"{store_prefix}b", half, None)])
+    assert len(list(store.scan(store_prefix))) == 131
+
+
+def test_pages_shrink_where_values_are_large(consul: Running, store_prefix: str) -> None:
+    store = store_at(consul.address)
+    for number in range(20):
+        store.write([Put(f"{store_prefix}{number:02}", bytes(200 * 1024), None)])
+    assert [len(entry.value) for entry in store.scan(store_prefix)] == [200 * 1024] * 20
+
+
+# ---- time
+
+
+def woken(store: Store, key: str, version: str, within: float) -> Callable[[], float]:
+    """Waits in a thread; the function that comes back says how long it took."""
+    began = time.monotonic()
+    done: list[float] = []
+
+    def wait() -> None:
+        while not done and time.monotonic() - began < within:
+            try:
+                if store.wait(key, version, timeout=within):
+                    done.append(time.monotonic() - began)
+            except StoreError:
+                time.sleep(0.05)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+
+    def took() -> float:
+        thread.join(within)
+        assert done, "the change was not noticed"
+        return done[0]
+
+    return took
+
+
+def test_a_restart_under_a_waiting_reader(server_folder: Path) -> None:
+    need("consul")
+    server = start_consul(server_folder)
+    try:
+        store = store_at(server.address)
+        store.write([Put("dev/heads/a", b"1", None)])
+        entry = store.get("dev/heads/a", fresh=True)
+        assert entry is not None
+        took = woken(store_at(server.address), "dev/heads/a", entry.version, 60)
+        server.kill()
+        server.restart()
+        end = time.monotonic() + 30
+        while True:
+            try:
+                store.write([Put("dev/heads/a", b"2", None)])
+                break
+            except StoreError:
+                assert time.monotonic() < end
+                time.sleep(0.2)
+        took()
+    finally:
+        server.kill()
+
+
+def test_a_restore_under_a_waiting_reader(server_folder: Path) -> None:
+    need("consul")
+    server = start_consul(server_folder)
+    try:
+        store = store_at(server.address)
+        store.write([Put("dev/heads/a", b"old", None)])
+        snapshot = call(server, "GET", "/v1/snapshot")
+        for number in range(20):
+            store.write([Put("dev/heads/a", b"%d" % number, None)])
+        entry = store.get("dev/heads/a", fresh=True)
+        assert entry is not None
+        took = woken(store_at(server.address), "dev/heads/a", entry.version, 30)
+        time.sleep(0.3)
+        call(server, "PUT", "/v1/snapshot", snapshot)
+        took()
+        restored = store.get("dev/heads/a", fresh=True)
+        assert restored is not None
+        assert restored.value == b"old"
+        with pytest.raises(ConflictError):
+            store.write([Put("dev/heads/a", b"x", entry.version)])
+    finally:
+        server.kill()
+
+
+# ---- TLS
+
+
+def test_tls_is_checked(
+    server_folder: Path, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("consul")
+    server = start_consul(server_folder, tls=authority)
+    try:
+        with pytest.raises(UnavailableError, match="certificate"):
+            store_at(server.address, "consul+https").get("a")
+        monkeypatch.setenv("CONSUL_CACERT", str(authority.certificate))
+        store = store_at(server.address, "consul+https")
+        store.write([Put("a", b"1", ABSENT)])
+        monkeypatch.setenv("CONSUL_TLS_SERVER_NAME", "elsewhere.example")
+        with pytest.raises(UnavailableError, match="certificate"):
+            store_at(server.address, "consul+https").get("a")
+        monkeypatch.setenv("CONSUL_CACERT", str(tmp_path / "nothing.pem"))
+        with pytest.raises(UsageError, match="certificates"):
+            store_at(server.address, "consul+https").get("a")
+    finally:
+        server.kill()
+
+
+# ---- what a real one does not do on demand
+
+
+@contextmanager
+def answering(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[str]:
+    """A server that gives these answers in turn, the last one for ever."""
+    left = list(answers)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            status, headers, body = left[0] if len(left) == 1 else left.pop(0)
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_PUT = _answer  # noqa: N815
+
+        def log_message(self, *_: object) -> None: ...
+
+    served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{served.server_address[1]}"
+    finally:
+        served.shutdown()
+        served.server_close()
+
+
+def row(index: int, value: str = "MQ==") -> bytes:
+    return json.dumps([{"Key": "a", "Value": value, "ModifyIndex": index}]).encode()
+
+
+def test_an_index_that_goes_back_begins_anew() -> None:
+    def at(index: int) -> dict[str, str]:
+        return {"X-Consul-Index": str(index)}
+
+    with answering((200, at(70), row(64)), (200, at(63), row(64)), (200, at(71), row(71))) as address:
+        assert store_at(address).wait("a", "64", timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (500, b"No cluster leader", UnavailableError),
+        (500, b"rpc error making call: timeout", OutcomeUnknownError),
+        (429, b"Your IP is issuing too many concurrent connections", UnavailableError),
+        (413, b"Transaction contains too many operations", TooLargeError),
+        (400, b"Invalid key name", UnsupportedError),
+        (
+            403,
+            b"rpc error: Permission denied: token with AccessorID lacks permission 'key:write'",
+            DeniedError,
+        ),
+        (200, b"<html>a portal</html>", StoreError),
+        (200, b'{"Results": null, "Errors": [{"OpIndex": 0, "What": "odd"}]}', OutcomeUnknownError),
+    ],
+)
+def test_what_a_server_says_to_a_write(status: int, body: bytes, kind: type[StoreError]) -> None:
+    with answering((status, {}, body)) as address, pytest.raises(kind) as caught:
+        store_at(address).write([Put("a", b"hunter2", None), Check("b", "7")])
+    assert "AccessorID" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[1]", b'[{"Key":"a"}]', b'[{"Key":"a","Value":"*","ModifyIndex":1}]']
+)
+def test_what_is_no_answer_is_typed(body: bytes) -> None:
+    with answering((200, {"X-Consul-Index": "1"}, body)) as address:
+        store = store_at(address)
+        for ask in (
+            lambda: store.get("a"),
+            lambda: list(store.scan("a/")),
+            lambda: store.wait("a", "1", timeout=1),
+        ):
+            try:
+                ask()
+            except StoreError:
+                continue
+
+
+@pytest.mark.parametrize(
+    "url", ["consul:", "consul://h/p?token=x", "consul://u:p@h/p", "consul://h/p?x=1", "consul:h"]
+)
+def test_urls_that_are_none(url: str) -> None:
+    with pytest.raises(UsageError):
+        open_store(url, base="/")
+
+
+def test_prefix_and_ports() -> None:
+    assert open_store("consul://h1,h2:1/a/b/", base="/")[1] == "a/b/"
+    assert open_store("consul:///a", base="/")[1] == "a/"
