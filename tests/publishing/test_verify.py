@@ -123,6 +123,16 @@ def test_against_a_mirror(store: Store) -> None:
     assert mirror(known, copy, "", "dev", READER, repair=True) == {A: "copied"}
 
 
+def test_a_part_that_was_cut_short_does_not_jam_a_mirror(store: Store) -> None:
+    copy = MemoryStore()
+    put(store, [content(A, BIG)])
+    known = {unit: one for unit, one in heads(store, "", "dev", READER).items() if isinstance(one, Head)}
+    part = store.keys(chunks_prefix("", A))[1]
+    copy.write([Put(part, b"cut short", None)])
+    assert mirror(known, copy, "", "dev", READER) == {A: "copied"}
+    assert release(copy, A).digest == release(store, A).digest
+
+
 def test_a_mirror_never_goes_back(store: Store) -> None:
     copy = MemoryStore()
     put(store, [content(A, {"n": 1})], now=NOW)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sealpipe.errors import ConflictError, RefusedError, StoreError
 from sealpipe.model import Broken, Head
@@ -37,6 +37,16 @@ def mirror(
     }
 
 
+def _mend(parts: Sequence[tuple[str, bytes]], store: Store, timeout: float) -> None:
+    """Replace parts that hold other bytes. An attempt of ours that was cut short left them, or a hand: unlike
+    a publish, a copy has no other names to give them the next time.
+    """
+    for key, data in parts:
+        entry = store.get(key, fresh=True, timeout=timeout)
+        if entry is not None and entry.value != data:
+            store.write([Put(key, data, entry.version)], timeout=timeout)
+
+
 def _copy(
     one: Head, there: Head | Broken | None, store: Store, prefix: str, *, repair: bool, timeout: float
 ) -> str:
@@ -50,7 +60,9 @@ def _copy(
         return "broken"
     unit, order, rid = release.unit, release.order, release.payload.rid
     value, chunks = head_value(release.raw, order, rid, release.digest)
-    upload([(chunk_key(prefix, unit, order, rid, i), c) for i, c in enumerate(chunks)], store, timeout)
+    parts = [(chunk_key(prefix, unit, order, rid, i), data) for i, data in enumerate(chunks)]
+    _mend(parts, store, timeout)
+    upload(parts, store, timeout)
     key = head_key(prefix, unit)
     failure: StoreError | None = None
     try:
