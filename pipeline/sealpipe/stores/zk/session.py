@@ -239,6 +239,12 @@ class _Handler(SequentialThreadingHandler):  # type: ignore[misc]
             raise
         return made
 
+    def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> Any:
+        # With one socket: the rest of a message, or a handshake, which a server that just starts may swallow.
+        if len(rlist) + len(wlist) == 1:
+            timeout = min(CONNECT, timeout or CONNECT)
+        return super().select(rlist, wlist, xlist, timeout)
+
     def spawn(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> threading.Thread:
         def quietly() -> None:
             try:
