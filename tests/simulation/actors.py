@@ -11,6 +11,7 @@ from sealpipe.errors import ConfigError, ConfigUnavailable, SealpipeError
 from sealpipe.flows.planning import Request
 from sealpipe.flows.rolling import Wish, prepare_rollback, undo
 from sealpipe.flows.ship import prepare, ship
+from sealpipe.model import Publication
 from sealpipe.publishing import collect as collecting
 from sealpipe.publishing.heads import needs
 from sealpipe.released import Release, Unit
@@ -34,6 +35,7 @@ class Surroundings:
         self.repository, self.invariants, self.now_ms = repository, invariants, now_ms
         self.commands = 0  # that came to their end
         self.refusals: list[str] = []
+        self.told: Callable[[Publication], None] = lambda _: None  # of the copies, where a run has any
 
     def say(self, text: str) -> None:
         self.invariants.world.say(text)
@@ -50,6 +52,7 @@ def publish_once(
     done = ship(prepared, now_ms=around.now_ms() + skew)
     around.say(f"  {who}: " + " ".join(f"{r.unit}={r.outcome}" for r in done.receipts))
     around.invariants.told(number, done)
+    around.told(done)
     if around.refusals is not None and done.notes:
         around.say(f"  {who}: {done.notes[0].what}")
     return {receipt.unit: receipt.outcome for receipt in done.receipts}

@@ -28,6 +28,7 @@ from simulation.actors import (
     source_for,
     start_once,
 )
+from simulation.copies import Copies
 from simulation.invariants import DAY_MS, Invariants
 from simulation.repository import A, B, repository
 from simulation.scheduler import Actor, Choices, Scheduler, Seeded
@@ -55,6 +56,7 @@ class Plan(NamedTuple):
     skew: int = 40
     faults: tuple[str, ...] | None = None  # None: every kind
     first: int = 0  # the commit that stands in the store before, -1: an empty store
+    copies: tuple[str, ...] = ()  # kinds of two mirrors and a plain tree, or none of them
 
 
 class Result(NamedTuple):
@@ -106,6 +108,9 @@ class Run:
         self.invariants = Invariants(self.world, self.repository)
         self.scheduler = Scheduler(choices)
         self.around = Surroundings(self.repository, self.invariants, self.now_ms)
+        self.copies = Copies(self, plan.copies) if plan.copies else None
+        if self.copies is not None:
+            self.around.told = self.copies.told
         self.jumped = 0
         self.left = {"day": plan.days, "backup": plan.backups, "restore": 0, "stranger": plan.hostile}
         self.commands: list[Actor] = []
@@ -119,7 +124,14 @@ class Run:
         return now
 
     def open(self, url: str, *, base: str) -> tuple[Store, str]:
+        if self.copies is not None and url in self.copies.worlds:
+            return self.copies.client(url), ""
         return self.client(), ""
+
+    def pending(self) -> list[tuple[World, int]]:
+        """Requests that nobody waits for any more, on every store."""
+        found = [(self.world, n) for n in range(len(self.world.pending))]
+        return found + (self.copies.late() if self.copies is not None else [])
 
     def client(self) -> Client:
         actor = self.scheduler.current
@@ -142,7 +154,7 @@ class Run:
     def _go(self) -> None:
         plan = self.plan
         if plan.first >= 0:
-            self._calmly("before", lambda: publish_once(self.around, plan.first, "one"))
+            self.calmly("before", lambda: publish_once(self.around, plan.first, "one"))
             self.jumped += 2 * DAY_MS
         self._start()
         while not self.invariants.broken and self.scheduler.steps < STEPS:
@@ -179,13 +191,14 @@ class Run:
 
     def _events(self) -> list[str]:
         names = [name for name, left in self.left.items() if left]
-        return names + [f"late {n}" for n in range(len(self.world.pending))]
+        return names + [f"late {n}" for n in range(len(self.pending()))]
 
     def _event(self, name: str) -> None:
         self.world.say(f"* {name}")
         kind, _, number = name.partition(" ")
         if number:
-            self._guarded(lambda: self.world.arrive(int(number)))
+            world, at = self.pending()[int(number)]
+            self._guarded(lambda: world.arrive(at))
             return
         self.left[kind] -= 1
         if kind == "day":
@@ -244,24 +257,29 @@ class Run:
         self.scheduler.end()
         self.jumped += 60_000
         newest = len(self.repository.workspaces) - 1
-        if self.world.pending and self._pick(2):
+        if self.pending() and self._pick(2):
             self._late()
         if self.invariants.broken:
             return
         allowed = REPAIRING._replace(lift_hold=True, reissue=self.invariants.disturbed)
-        self._calmly("the next publish", lambda: self._next(newest, allowed))
+        self.calmly("the next publish", lambda: self._next(newest, allowed))
         self._late()
         self.jumped += 3 * DAY_MS
         self.now_ms()
+        if self.copies is not None and not self.invariants.broken:
+            self.calmly("the publish after the late ones", lambda: self._next(newest, allowed))
+        if self.copies is not None and not self.invariants.broken:
+            self._guarded(self.copies.settled)
         if not self.invariants.broken:
-            self._calmly("collection", self._collect)
+            self.calmly("collection", self._collect)
         for n in range(self.plan.readers + 1):
             if not self.invariants.broken:
-                self._calmly(f"reader-{n}", functools.partial(self._reads, n))
+                self.calmly(f"reader-{n}", functools.partial(self._reads, n))
 
     def _late(self) -> None:
-        while self.world.pending and not self.invariants.broken:
-            self._guarded(lambda: self.world.arrive(0))
+        while (late := self.pending()) and not self.invariants.broken:
+            world, at = late[0]
+            self._guarded(lambda world=world, at=at: world.arrive(at))  # type: ignore[misc]
 
     def _next(self, newest: int, allowed: Any) -> None:
         outcomes = publish_once(self.around, newest, "two", allowed=allowed)
@@ -286,7 +304,7 @@ class Run:
         if known is None or release.digest != known.digest:
             self.invariants.fail(f"{name} does not come to the newest release")
 
-    def _calmly(self, what: str, act: Callable[[], Any]) -> None:
+    def calmly(self, what: str, act: Callable[[], Any]) -> None:
         """Alone and with a store that answers; an error is a violation."""
         self.calm = True
 
@@ -389,6 +407,11 @@ def simulated(run: Run) -> Iterator[None]:
     names: Sequence[tuple[str, Any]] = (
         ("sealpipe.flows.targets.open_store", _open),
         ("sealpipe.stores.registry.open_store", _open),
+        ("sealpipe.views.environment.open_store", _open),
+        ("sealpipe.views.write.time", time),
+        ("sealpipe.views.write.random", random.Random(1)),  # noqa: S311 - the same in every run
+        ("sealpipe.views.place.secrets", secrets),
+        *(run.copies.patches() if run.copies is not None else ()),
         ("sealpipe.client.start.time", time),
         ("sealpipe.releases.fetch.time", time),
         ("sealpipe.releases.fetch.CHUNK", CHUNK),
@@ -430,6 +453,7 @@ def plan_of(seed: int) -> tuple[Plan, Seeded]:
         hostile=drawn.choice((0, 0, 0, 1, 2)),
         skew=drawn.choice((0, 40, 40)),
         first=drawn.choice((0, 0, 0, -1)),
+        copies=_copies_of(seed),
     )
     choices = Seeded(
         drawn.randrange(1 << 62),
@@ -438,6 +462,12 @@ def plan_of(seed: int) -> tuple[Plan, Seeded]:
         events=drawn.choice((0.02, 0.05)),
     )
     return plan, choices
+
+
+def _copies_of(seed: int) -> tuple[str, ...]:
+    """Every third run has mirrors and a tree; drawn apart, so that the others stay what they were."""
+    drawn = random.Random(f"copies {seed}")  # noqa: S311 - a seed is to be repeated
+    return tuple(drawn.choice((*KINDS,)) for _ in range(3)) if drawn.random() < 1 / 3 else ()
 
 
 def run_seed(seed: int) -> Result:

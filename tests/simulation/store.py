@@ -132,6 +132,7 @@ class Client:
     def __init__(self, world: World, actor: Actor, *, faulty: bool = True) -> None:
         self.world, self.actor, self.faulty = world, actor, faulty
         self.limits = world.kind.limits
+        self.where = ""  # which store, where a run has several
         self.uses: tuple[str, ...] | None = None  # the faults of this run; None: all
 
     def size(self, ops: Sequence[Op]) -> int:
@@ -197,6 +198,7 @@ class Client:
     # ---- what befalls a call
 
     def _turn(self, what: str, faults: Sequence[str] = ()) -> str:
+        what = self.where + what
         self.actor.doing = what
         self.actor.turn()
         options = ["", *(f for f in ("unavailable", "dies", *faults) if self._possible(f))]
