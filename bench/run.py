@@ -234,6 +234,12 @@ def shipping(job: Job) -> Iterator[Row]:
     yield Row(f"`plan` of {count:,} units, 1 changed", "–", again, None, "wall", "1000 ms")
 
 
+def on_servers(job: Job) -> Iterator[Row]:
+    import stores
+
+    yield from stores.rows(job.scale)
+
+
 GROUPS: dict[str, Callable[[Job], Iterator[Row]]] = {
     "validate": validating,
     "open": opening,
@@ -241,6 +247,7 @@ GROUPS: dict[str, Callable[[Job], Iterator[Row]]] = {
     "start": starting,
     "load": loading,
     "ship": shipping,
+    "stores": on_servers,
 }
 
 
