@@ -142,8 +142,8 @@ class Client:
         check_key(key)
         stale = self.world.kind.stale and not fresh and bool(self.world.past.get(key))
         fault = self._turn(f"get {key}{' fresh' if fresh else ''}", ["stale"] if stale else [])
-        if fault == "stale":
-            past = self.world.past[key]
+        past = self.world.past.get(key)
+        if fault == "stale" and past:  # a restore meanwhile has no past
             return past[-1 - self._which(len(past))]
         return self.world.entries.get(key)
 
