@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from sealpipe.schemas.compat import changes, covers, tolerant
+from sealpipe.checks.running import tolerant
+from sealpipe.looking.schema_changes import changes
+from sealpipe.schemas.compat import covers
 
 
 def closed(**properties: Any) -> dict[str, Any]:

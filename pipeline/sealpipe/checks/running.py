@@ -14,7 +14,6 @@ from sealpipe.checks.locate import Locator, deciding
 from sealpipe.errors import Finding, InputError, Where
 from sealpipe.model import LayeredConfig, SchemaFile
 from sealpipe.paths import show_path
-from sealpipe.schemas.compat import tolerant
 from sealpipe.schemas.compile import Effective, effective
 from sealpipe.schemas.explain import explain
 
@@ -83,3 +82,20 @@ class RunningCheck:
             (f"by {file.file}",),
             (f"keep it until {release} is gone, then: git rm {file.file}",),
         )
+
+
+def tolerant(schema: Any) -> Any:
+    """The schema as a service reads it that reports keys it does not know: closed maps are open."""
+    if isinstance(schema, list):
+        return [tolerant(inner) for inner in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    opened = {
+        key: inner if key in ("const", "enum", "default", "examples") else tolerant(inner)
+        for key, inner in schema.items()
+    }
+    if opened.get("additionalProperties") is False and "properties" in opened:
+        del opened["additionalProperties"]
+    if opened.get("unevaluatedProperties") is False:
+        del opened["unevaluatedProperties"]
+    return opened

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sealpipe.errors import InputError, UsageError
+from sealpipe.looking.schema_changes import SchemaChange, changes
 from sealpipe.membership.slots import schema_for
 from sealpipe.model import Workspace
 from sealpipe.paths import show_path
 from sealpipe.released import Unit
-from sealpipe.schemas.compat import SchemaChange, changes, covers
+from sealpipe.schemas.compat import covers
 from sealpipe.schemas.compile import Effective
 from sealpipe.stages.layer import layer
 from sealpipe.stages.load import units

@@ -12,8 +12,8 @@ from sealpipe.cli.options import Common
 from sealpipe.errors import UsageError
 
 if TYPE_CHECKING:
+    from sealpipe.looking.schema_changes import SchemaChange
     from sealpipe.model import Workspace
-    from sealpipe.schemas.compat import SchemaChange
 
 _INFER = ("sealpipe schema infer checkout > schemas/checkout.schema.json",)
 _EXPORT = ("sealpipe schema export shop.settings:Checkout > schemas/checkout.schema.json",)
@@ -87,7 +87,7 @@ def check(opts: Common, *, service: str, model: str) -> int:
 
     Titles, descriptions and defaults do not count. To see whether the class would start: sealpipe check.
     """
-    from sealpipe.schemas.compat import changes
+    from sealpipe.looking.schema_changes import changes
 
     workspace = workspaces.read_workspace(opts)
     file = workspace.schemas.get(service)
