@@ -81,12 +81,13 @@ class Feed:
     def join(self, member: Member, *, watch: bool) -> None:
         """Give the member a release, the one that runs here or the first usable one; then watch for more.
 
-        Raises ConfigError's kinds when there is none that it takes; nothing has changed then.
+        Raises ConfigError's kinds when there is none that it takes; nothing has changed then. A member that
+        is one already gets a watcher where it has lost it.
         """
         with self._lock:
             if self.snapshot is None:
                 self._begin(member)
-            else:
+            elif member not in self._members:
                 prepared = member.prepare(self.snapshot)
                 commit([prepared])
                 self._members.append(member)
