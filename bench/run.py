@@ -240,6 +240,12 @@ def on_servers(job: Job) -> Iterator[Row]:
     yield from stores.rows(job.scale)
 
 
+def running(job: Job) -> Iterator[Row]:
+    import live
+
+    yield from live.rows(job.scale)
+
+
 GROUPS: dict[str, Callable[[Job], Iterator[Row]]] = {
     "validate": validating,
     "open": opening,
@@ -248,6 +254,7 @@ GROUPS: dict[str, Callable[[Job], Iterator[Row]]] = {
     "load": loading,
     "ship": shipping,
     "stores": on_servers,
+    "live": running,
 }
 
 

@@ -308,7 +308,7 @@ def test_nobody_confirms_for_too_long(shop: OneService) -> None:
         until(lambda: live.status.state == "stale")
         assert live.ready()
         assert live.current.db.pool_max == 20
-        assert [e.kind for e in events].count("stale") == 1
+        until(lambda: [e.kind for e in events].count("stale") == 1)
         shop.folder.with_name("away").rename(shop.folder)
         until(lambda: live.status.state == "live")
 

@@ -51,11 +51,17 @@ class Shop:
         given = {"env": "dev", "service": "orders", "trust": self.keys.pin, "key": self.keys.reader}
         return Source(url=self.place.url, wait=5.0, **given)  # type: ignore[arg-type]
 
-    def publish(self, pool_max: Any) -> None:
+    def made(self, pool_max: Any) -> bytes:
         self.seq += 1
         values = {"db": {"password": sealed("hunter2"), "pool_max": pool_max}}
         raw = throwaway_release(self.keys, values, seq=self.seq)
         assert len(raw) < CHUNK
+        return raw
+
+    def publish(self, pool_max: Any) -> None:
+        self.put(self.made(pool_max))
+
+    def put(self, raw: bytes) -> None:
         end = time.monotonic() + 60
         while True:
             store, prefix = open_store(self.place.url, base="/")

@@ -65,6 +65,7 @@ class Live(Generic[S]):
             live = mine()
             if live is not None:
                 object.__setattr__(live, "current", settings)
+                object.__setattr__(live, "__class__", Live)
 
         part = Part(cls, source, init or {}, put, stale_after)
         object.__setattr__(self, "_part", part)
@@ -74,14 +75,11 @@ class Live(Generic[S]):
         if on_event is not None:
             self.on_event(on_event)
 
-    # ---- reading
+    def __new__(cls, *_: Any, **__: Any) -> Live[S]:
+        # A class with __getattr__ reads every attribute at twice the price: it is one only until it loads.
+        return object.__new__(_Unloaded)
 
-    def __getattr__(self, name: str) -> Any:
-        # Reached only while the slot is empty: nothing is loaded yet.
-        if name != "current":
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.start()
-        return object.__getattribute__(self, "current")
+    # ---- reading
 
     def get(self) -> S:
         """`current`, for dependency injection: `Depends(live.get)`."""
@@ -221,6 +219,19 @@ class Live(Generic[S]):
 
     def __reduce_ex__(self, _: Any) -> NoReturn:
         raise TypeError("a live object does not leave the process; make one there")
+
+
+class _Unloaded(Live[Any]):
+    """A `Live` that has loaded nothing yet: the first look at `current` does."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only while the slot is empty.
+        if name != "current":
+            raise AttributeError(f"'Live' object has no attribute {name!r}")
+        self.start()
+        return object.__getattribute__(self, "current")
 
 
 _lives: weakref.WeakSet[Live[Any]] = weakref.WeakSet()
