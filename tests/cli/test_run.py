@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,7 +144,8 @@ def end(number, frame):
 for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"):
     signal.signal(getattr(signal, name), end)
 print(os.environ["SEALPIPE_KEY_FILE"], flush=True)
-time.sleep(30)
+for _ in range(600):  # not one sleep: a signal just before its system call would wait for its end
+    time.sleep(0.05)
 """
 
 
@@ -159,6 +161,27 @@ def test_signals_are_passed_on_and_the_folder_is_swept(here: Here, name: str) ->
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (9, f"got {name}\n"), err
     assert not key.parent.exists()
+
+
+DEAF = """
+import signal, sys, threading
+from sealpipe.serving.serve import run_program
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+sys.exit(run_program([sys.executable, "-c", sys.argv[1]], {"SEALPIPE_KEY_FILE": "started"}))
+"""
+
+
+def test_a_signal_is_passed_on_also_when_it_interrupts_no_call() -> None:
+    """One that comes just before the wait: here every one, since another thread is given it."""
+    child = "import signal; signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])\n" + TRAP
+    words = [sys.executable, "-c", DEAF, child]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=20)
+    assert (process.returncode, out) == (9, "got SIGTERM\n")
 
 
 def test_secrets_are_in_no_argument_list(here: Here) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -154,7 +156,7 @@ def run_program(
             problem = error
         else:
             signals.to(process)
-            return exit_code(_wait(process, every))
+            return exit_code(_wait(process, signals, every))
     raise no_program(command[0], problem)
 
 
@@ -170,13 +172,12 @@ def no_program(name: str, problem: OSError | None) -> UsageError:
     return error
 
 
-def _wait(process: subprocess.Popen[bytes], every: Callable[[], None] | None) -> int:
-    while True:
-        try:
-            return process.wait(timeout=None if every is None else _POLL)
-        except subprocess.TimeoutExpired:
-            if every is not None:
-                every()
+def _wait(process: subprocess.Popen[bytes], signals: Forwarding, every: Callable[[], None] | None) -> int:
+    # Not process.wait(): a signal that comes just before its system call would wait for the child's end.
+    while (code := process.poll()) is None:
+        if not signals.pause(None if every is None else _POLL) and every is not None:
+            every()
+    return code
 
 
 class Forwarding:
@@ -190,14 +191,32 @@ class Forwarding:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Forwarding:
+        self._awake, self._waking = socket.socketpair()
+        for end in (self._awake, self._waking):
+            end.setblocking(False)
+        self._fd_before = signal.set_wakeup_fd(self._waking.fileno(), warn_on_full_buffer=False)
         for name in _FORWARDED:
             number = signal.Signals[name]
             self._before[number] = signal.signal(number, self._arrived)
+        # A child's end wakes as well; with the default action nothing would be written.
+        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._fd_before)
+        self._awake.close()
+        self._waking.close()
+
+    def pause(self, seconds: float | None) -> bool:
+        """Until a signal comes or a child ends, also one that came since the last pause; whether one did."""
+        if not select.select([self._awake], [], [], seconds)[0]:
+            return False
+        with suppress(BlockingIOError):
+            while self._awake.recv(4096):
+                pass
+        return True
 
     def to(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
