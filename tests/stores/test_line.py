@@ -58,6 +58,8 @@ def sealpipe(place: Place, tmp_path: Path) -> Callable[..., subprocess.Completed
     return run
 
 
+# One server of each kind: the contract runs on the others too.
+@pytest.mark.parametrize("place", ["consul", "etcd", "zk", "weed"], indirect=True)
 def test_the_line(sealpipe: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     first = sealpipe("publish", "dev", "--yes")
     assert "checkout #1" in first.stdout
