@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from sealpipe.crypto.signing import verify
+from sealpipe.errors import TrustError
 from sealpipe.flows.drafts import need_published_environment
 from sealpipe.model import Workspace
 from sealpipe.publishing.heads import Reader
+from sealpipe.roots import root_digest
 from sealpipe.stores.base import Store
 from sealpipe.stores.registry import open_store, scheme_of
-from sealpipe.trust import Pin, parse_pins, pin_text, root_of
+from sealpipe.trust import Pin, RootChain, Trust, chain_for, chain_matches, parse_pins, pin_text, root_of
 
 
 class Target(NamedTuple):
@@ -55,9 +58,28 @@ def reader_of(workspace: Workspace, pins: tuple[Pin, ...]) -> Reader:
     """As whom heads are checked. Without a pin, as a reader who pinned this repository's own root: enough
     to compare with, not enough to publish by.
 
-    The highest trust version seen is for trust.yaml, not for what was published before it rose: those
-    releases are looked at, rolled back to, and published again under the new one.
+    The pins here move on with trust.yaml, and services keep theirs: what was published before the version
+    rose or the root changed is looked at, rolled back to, and published again as what it is. So every root
+    of our chain counts, where the pins carry it, and no version is too low.
     """
-    if not pins and workspace.trust is not None:
-        pins = parse_pins(pin_text(workspace.trust.project, root_of(workspace.trust)))
-    return Reader(workspace.project.id, tuple(pin._replace(min_version=0) for pin in pins))
+    trust = workspace.trust
+    if trust is not None:
+        pins = pins or parse_pins(pin_text(trust.project, root_of(trust)))
+    found = tuple(pin._replace(min_version=0) for pin in pins)
+    if trust is not None:
+        found = tuple(dict.fromkeys((*found, *_chained(trust, workspace.roots, found))))
+    return Reader(workspace.project.id, found)
+
+
+def _chained(trust: Trust, roots: RootChain | None, pins: tuple[Pin, ...]) -> tuple[Pin, ...]:
+    """Every root of our chain, where a pin is among them and each link is signed by both of its ends: else
+    who can write the repository could put a root of his own in front.
+    """
+    chain = chain_for(trust, roots)
+    every = tuple(Pin(root_digest(trust.project, root), 0, "") for root in chain.roots)
+    try:
+        chain_matches(trust.project, chain, pins, verify)
+        chain_matches(trust.project, chain, every[:1], verify)
+    except TrustError:
+        return ()
+    return every
