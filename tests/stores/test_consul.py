@@ -260,7 +260,7 @@ def answering(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_PUT = _answer  # noqa: N815
+        do_GET = do_PUT = do_POST = _answer  # noqa: N815
 
         def log_message(self, *_: object) -> None: ...
 

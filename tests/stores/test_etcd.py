@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shlex
+import socket
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, PublicFormat
 from tests.stores.pages import policy
 from tests.stores.test_consul import answering, woken
 
@@ -19,6 +27,7 @@ from sealpipe.errors import (
     StoreError,
     TooLargeError,
     UnavailableError,
+    UnsupportedError,
     UsageError,
 )
 from sealpipe.stores.base import ABSENT, Delete, Put, Store
@@ -107,6 +116,50 @@ def test_a_token_that_expired_is_renewed(server_folder: Path, monkeypatch: pytes
         server.kill()
 
 
+def test_a_user_for_a_server_without_users(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As etcdctl: it is let in, and its user counts as soon as users are switched on."""
+    need("etcd")
+    server = start_etcd(server_folder)
+    try:
+        monkeypatch.setenv("ETCDCTL_USER", f"root:{PASSWORD}")
+        store = store_at(server.address)
+        store.write([Put("a", b"1", ABSENT)])
+        call(server, "/v3/auth/user/add", {"name": "root", "password": PASSWORD})
+        call(server, "/v3/auth/user/grant", {"user": "root", "role": "root"})
+        call(server, "/v3/auth/enable", {})
+        store.write([Put("a", b"2", None)])
+        entry = store.get("a")
+        assert entry is not None
+        assert entry.value == b"2"
+    finally:
+        server.kill()
+
+
+def test_a_signed_token_older_than_the_rights(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A JWT holds the revision of the rights; any change of them makes it invalid, long before its end."""
+    need("etcd")
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem, public = server_folder / "key.pem", server_folder / "public.pem"
+    pem.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    )
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    signed = f"jwt,pub-key={public},priv-key={pem},sign-method=RS256,ttl=10m"
+    server = start_etcd(server_folder, users=True, more=("--auth-token", signed))
+    try:
+        monkeypatch.setenv("ETCDCTL_USER", f"root:{PASSWORD}")
+        store = store_at(server.address)
+        store.write([Put("a", b"1", ABSENT)])
+        call(server, "/v3/auth/user/add", {"name": "ben", "password": "b"}, token_of(server))
+        store.write([Put("a", b"2", None)])
+        call(server, "/v3/auth/user/add", {"name": "cara", "password": "c"}, token_of(server))
+        entry = store.get("a")
+        assert entry is not None
+        assert entry.value == b"2"
+    finally:
+        server.kill()
+
+
 # ---- limits and space
 
 
@@ -129,6 +182,20 @@ def test_the_largest_writes_are_taken(etcd: Running, etcd_old: Running, store_pr
         store.write([Put(f"{store_prefix}{n}", b"", None) for n in range(128)])
         store.write([Put(f"{store_prefix}{n}", bytes(690_000), None) for n in range(2)])
         assert len(list(store.scan(store_prefix))) == 129
+
+
+def test_what_size_allows_is_taken(etcd: Running, etcd_old: Running, store_prefix: str) -> None:
+    """Publishing packs a request by `size` alone: nothing that it allows may be refused later."""
+    for server in (etcd, etcd_old):
+        store = store_at(server.address)
+        for count in (2, 12, 64):
+            keys = [f"{store_prefix}{count}/{'k' * 200}/{n:02}" for n in range(count)]
+            spare = store.limits.request - store.size([Put(key, b"", ABSENT) for key in keys])
+            full = [Put(key, bytes(spare // count // 4 * 3), ABSENT) for key in keys]
+            assert store.limits.request - 4 * count <= store.size(full) <= store.limits.request
+            store.write(full)
+            with pytest.raises(TooLargeError):
+                store.write([*full, Put(f"{store_prefix}more", bytes(4 * count), ABSENT)])
 
 
 def _fill(store: Store) -> None:
@@ -198,6 +265,30 @@ def test_a_restart_under_a_waiting_reader(server_folder: Path) -> None:
         server.kill()
 
 
+def test_a_paused_server_under_a_waiting_reader(server_folder: Path) -> None:
+    """No answer and no end of the connection: the wait ends in its time, and the next one has the news."""
+    need("etcd")
+    server = start_etcd(server_folder)
+    try:
+        store = store_at(server.address)
+        store.write([Put("a", b"1", None)])
+        entry = store.get("a")
+        assert entry is not None
+        threading.Timer(0.5, server.pause).start()
+        began = time.monotonic()
+        assert not store.wait("a", entry.version, timeout=1.5)
+        assert 1.0 < time.monotonic() - began < 2.5
+        with pytest.raises(UnavailableError):
+            store.get("a", timeout=0.5)
+        with pytest.raises(UnavailableError):
+            store.wait("a", entry.version, timeout=0.5)
+        server.resume()
+        store.write([Put("a", b"2", entry.version)])
+        assert store.wait("a", entry.version, timeout=5)
+    finally:
+        server.kill()
+
+
 def test_one_of_three_is_dead(etcd_cluster: Cluster, store_prefix: str) -> None:
     addresses = ",".join(["127.0.0.1:1", *(node.address for node in etcd_cluster.nodes)])
     store = store_at(addresses)
@@ -208,6 +299,28 @@ def test_one_of_three_is_dead(etcd_cluster: Cluster, store_prefix: str) -> None:
 
 
 # ---- TLS
+
+
+@contextlib.contextmanager
+def relayed(port: int) -> Iterator[str]:
+    """127.0.0.2, handing one connection on to a port of 127.0.0.1."""
+    with socket.create_server(("127.0.0.2", 0)) as listener:
+
+        def copy(source: socket.socket, target: socket.socket) -> None:
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    target.sendall(data)
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                near, _ = listener.accept()
+                far = socket.create_connection(("127.0.0.1", port))
+                with near, far:
+                    threading.Thread(target=copy, args=(far, near), daemon=True).start()
+                    copy(near, far)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.2:{listener.getsockname()[1]}"
 
 
 def test_tls_is_checked(server_folder: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,6 +339,22 @@ def test_tls_is_checked(server_folder: Path, authority: Authority, monkeypatch: 
         assert store.get("a") is not None
         with pytest.raises(UnavailableError):
             store_at(server.address).get("a")
+    finally:
+        server.kill()
+
+
+def test_another_name_is_not_believed(
+    server_folder: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate names localhost and 127.0.0.1; 127.0.0.2 is the same machine under another name."""
+    need("etcd")
+    server = start_etcd(server_folder, tls=authority)
+    try:
+        monkeypatch.setenv("ETCDCTL_CACERT", str(authority.certificate))
+        port = server.address.rpartition(":")[2]
+        with relayed(int(port)) as address, pytest.raises(UnavailableError, match="certificate"):
+            store_at(address, "etcd+https").get("a")
+        assert store_at(f"localhost:{port}", "etcd+https").get("a") is None
     finally:
         server.kill()
 
@@ -266,6 +395,49 @@ def test_the_token_is_asked_for_anew_when_users_are_switched_on(
 # ---- answers
 
 
+def test_a_server_without_its_gateway_says_which_option(server_folder: Path) -> None:
+    need("etcd")
+    server = start_etcd(server_folder, more=("--enable-grpc-gateway=false",))
+    try:
+        for action in (
+            lambda store: store.get("a"),
+            lambda store: store.write([Put("a", b"1", None)]),
+            lambda store: store.wait("a", ABSENT, timeout=1),
+        ):
+            with pytest.raises(UnsupportedError) as caught:
+                action(store_at(server.address))
+            assert "--enable-grpc-gateway" in str(caught.value)
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "kind"),
+    [
+        (429, 8, "etcdserver: too many requests", UnavailableError),
+        (429, 8, "etcdserver: mvcc: database space exceeded", FullError),
+        (429, 8, "grpc: received message larger than max (9 vs. 4)", TooLargeError),
+        (400, 3, "etcdserver: request is too large", TooLargeError),
+        (503, 14, "etcdserver: no leader", UnavailableError),
+        (403, 7, "etcdserver: permission denied", DeniedError),
+        (
+            503,
+            14,
+            "etcdserver: request timed out, possibly due to previous leader failure",
+            OutcomeUnknownError,
+        ),
+        (408, 1, "context canceled", OutcomeUnknownError),
+        (499, 1, "context canceled", OutcomeUnknownError),
+        (500, 2, "raft proposal dropped", OutcomeUnknownError),
+    ],
+)
+def test_what_a_refused_write_is(status: int, code: int, message: str, kind: type[StoreError]) -> None:
+    body = json.dumps({"code": code, "message": message}).encode()
+    with answering((status, {}, body)) as address, pytest.raises(StoreError) as caught:
+        store_at(address).write([Put("a", b"1", None)])
+    assert type(caught.value) is kind
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -284,7 +456,10 @@ def test_what_a_server_says_to_a_write(status: int, body: bytes) -> None:
     assert isinstance(caught.value, OutcomeUnknownError)
 
 
-@pytest.mark.parametrize("url", ["etcd:", "etcd://", "etcd:///p", "etcd://u:p@h/p", "etcd://h/p?x=1"])
+@pytest.mark.parametrize(
+    "url",
+    ["etcd:", "etcd://", "etcd:///p", "etcd://u:p@h/p", "etcd://h/p?x=1", "etcd://h:x/p"],
+)
 def test_urls_that_are_none(url: str) -> None:
     with pytest.raises(UsageError):
         open_store(url, base="/")

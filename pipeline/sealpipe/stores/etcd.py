@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,30 +34,29 @@ from sealpipe.stores.http import Answer, Http, Tls
 LIMITS = Limits(
     value=1024 * 1024,
     ops=128,
-    request=1_900_000,  # JSON; base64 makes 1.33 MB of the 1.5 MiB that a server takes
+    request=1_900_000,  # of JSON: less than 1.43 MB as the server counts, which takes 1.5 MiB
     history=3,
     transactional=True,
 )
-_RAW = 1_400_000  # bytes of keys and values in one request, of 1.5 MiB
+_HOSTS = re.compile(r"(?:(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::\d{1,5})?(?:,|$))+")
 _PAGE = 200  # keys of one page of a scan
 _EARLY = 0.05  # seconds before its time at which the end of a watch is a reason to read
-_UNAUTHENTICATED = 16  # gRPC's codes, in the gateway's answers
+_STALE = ("invalid auth token", "revision of auth store is old", "user name is empty")
+_CUT = (408, 409, 499)  # given up or cancelled on the way: what was sent may have been applied
 
 
 def open_url(url: str, *, base: str) -> tuple[Store, str]:  # noqa: ARG001  # as the registry calls it
     """The store and prefix of an `etcd:` URL. Raises UsageError; contacts nothing."""
     scheme, _, rest = url.partition("://")
     hosts, _, path = rest.partition("/")
-    if not hosts or "?" in rest:
+    if not _HOSTS.fullmatch(hosts) or "?" in rest:
         raise UsageError(
             "bad-store-url",
             "an etcd URL is etcd://host[,host…]/prefix, without options",
             hint=["etcd://127.0.0.1:2379/config"],
         )
     environ = os.environ
-    addresses = [
-        host if ":" in host.rpartition("]")[2] else f"{host}:2379" for host in hosts.split(",") if host
-    ]
+    addresses = [_with_port(host) for host in hosts.split(",") if host]
     tls = Tls(
         authorities=environ.get("ETCDCTL_CACERT", ""),
         certificate=environ.get("ETCDCTL_CERT", ""),
@@ -67,6 +67,10 @@ def open_url(url: str, *, base: str) -> tuple[Store, str]:  # noqa: ARG001  # as
     )
     prefix = path.strip("/")
     return EtcdStore(http, _user(environ)), f"{prefix}/" if prefix else ""
+
+
+def _with_port(host: str) -> str:
+    return host if ":" in host.rpartition("]")[2] else f"{host}:2379"
 
 
 def _user(environ: Mapping[str, str]) -> tuple[str, str] | None:
@@ -85,7 +89,7 @@ class EtcdStore:
     def __init__(self, http: Http, user: tuple[str, str] | None) -> None:
         self.http = http
         self._user = user
-        self._token = ""
+        self._token: str | None = None  # "": it was not asked for a user
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -123,10 +127,7 @@ class EtcdStore:
         return _entries(answer.get("kvs", ())), bool(answer.get("more"))
 
     def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
-        _check(ops)
-        answer = self.call("/v3/kv/txn", _body(ops), timeout, writes=True)
-        if "header" not in answer:
-            raise OutcomeUnknownError("outcome-unknown", "etcd answered a write with something else")
+        answer = self.call("/v3/kv/txn", _checked(ops), timeout, writes=True)
         if not answer.get("succeeded"):
             keys = ", ".join(op.key for op in ops if op.expect is not None)
             raise ConflictError("conflict", f"{keys} is not what was expected; nothing was written")
@@ -165,29 +166,36 @@ class EtcdStore:
             used = self._credentials(left)
             answer = self.http.send("POST", path, body=body, headers=used, timeout=left, writes=writes)
             if answer.status == 200:
-                return _json(answer)
+                return _json(answer, writes=writes)
             failed = _failure(answer, writes=writes)
-            # An expired token was refused before anything was applied: once more, with a new one.
-            if not (attempt == 0 and self._user and _expired(answer)):
+            # A token of before was refused before anything was applied: once more, with a new one.
+            if attempt or self._user is None or not any(part in _told(answer)[1] for part in _STALE):
                 break
             with self._lock:
-                if used.get("Authorization") == self._token:
-                    self._token = ""
+                if used.get("Authorization", "") == self._token:
+                    self._token = None
         raise failed
 
     def _credentials(self, timeout: float = 10.0) -> dict[str, str]:
         if self._user is None:
             return {}
         with self._lock:
-            if not self._token:
-                name, password = self._user
-                body = json.dumps({"name": name, "password": password}).encode()
-                answer = self.http.send("POST", "/v3/auth/authenticate", body=body, timeout=timeout)
-                token = _json(answer).get("token") if answer.status == 200 else None
-                if not isinstance(token, str):
-                    raise _failure(answer, writes=False) if answer.status >= 500 else _no_user()
-                self._token = token
-            return {"Authorization": self._token}
+            if self._token is None:
+                self._token = self._authenticated(*self._user, timeout)
+            return {"Authorization": self._token} if self._token else {}
+
+    def _authenticated(self, name: str, password: str, timeout: float) -> str:
+        """A token, or "" where the server knows no users, as etcdctl takes it."""
+        body = json.dumps({"name": name, "password": password}).encode()
+        answer = self.http.send("POST", "/v3/auth/authenticate", body=body, timeout=timeout)
+        if answer.status >= 500:
+            raise _failure(answer, writes=False)
+        if answer.status != 200 and "authentication is not enabled" in _told(answer)[1]:
+            return ""
+        token = _json(answer, writes=False).get("token") if answer.status == 200 else None
+        if not isinstance(token, str) or not token:
+            raise DeniedError(*_NO_USER[1:3], hint=_NO_USER[3])
+        return token
 
 
 # ---- bytes
@@ -228,7 +236,8 @@ def _number(version: str) -> str:
     return version if version.isdigit() and 0 < int(version) < 2**63 else str(2**63 - 1)
 
 
-def _check(ops: Sequence[Op]) -> None:
+def _checked(ops: Sequence[Op]) -> bytes:
+    """The body of a write that keeps the limits."""
     keys = [op.key for op in ops]
     for key in keys:
         check_key(key)
@@ -238,20 +247,23 @@ def _check(ops: Sequence[Op]) -> None:
         raise UnsupportedError("bad-write", "a delete cannot expect that the key is absent")
     if any(isinstance(op, Put) and len(op.value) > LIMITS.value for op in ops):
         raise TooLargeError("value-too-large", f"a value is larger than {LIMITS.value} bytes")
-    raw = sum(len(op.key) + (len(op.value) if isinstance(op, Put) else 0) for op in ops)
-    if len(ops) > LIMITS.ops or raw > _RAW:
+    body = _body(ops) if len(ops) <= LIMITS.ops else b""
+    if not body or len(body) > LIMITS.request:
         raise TooLargeError(
-            "write-too-large", f"a write holds more than {LIMITS.ops} operations or {_RAW} bytes"
+            "write-too-large", f"a write holds more than {LIMITS.ops} operations or {LIMITS.request} bytes"
         )
+    return body
 
 
-def _json(answer: Answer) -> dict[str, Any]:
+def _json(answer: Answer, *, writes: bool) -> dict[str, Any]:
     found: Any = None
     try:
         found = json.loads(answer.body)
     except ValueError:
         found = None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or (writes and "header" not in found):
+        if writes:
+            raise OutcomeUnknownError("outcome-unknown", "etcd answered a write with something else")
         raise _malformed()
     return found
 
@@ -307,11 +319,6 @@ _NO_USER = (
 )
 
 
-def _no_user() -> DeniedError:
-    kind, word, what, hint = _NO_USER
-    return kind(word, what, hint=hint)
-
-
 def _told(answer: Answer) -> tuple[int, str]:
     """gRPC's code and message of an answer that is no success."""
     try:
@@ -319,11 +326,6 @@ def _told(answer: Answer) -> tuple[int, str]:
         return int(found.get("code", 0)), str(found.get("message", "") or found.get("error", ""))
     except (ValueError, TypeError, AttributeError):
         return 0, ""
-
-
-def _expired(answer: Answer) -> bool:
-    code, text = _told(answer)
-    return code == _UNAUTHENTICATED or "invalid auth token" in text
 
 
 class _Meaning(NamedTuple):
@@ -349,7 +351,7 @@ _MEANINGS = (
     _Meaning(("invalid auth token",), 16, *_NO_USER),
     _Meaning(
         ("space exceeded",),
-        8,
+        -1,
         FullError,
         "store-full",
         "etcd's database is at its quota and takes no writes",
@@ -378,7 +380,7 @@ def _failure(answer: Answer, *, writes: bool) -> StoreError:
         return UnsupportedError(
             "no-gateway", "etcd does not offer its JSON gateway", why=["--enable-grpc-gateway=false is set"]
         )
-    if writes and answer.status >= 500:
+    if writes and (answer.status >= 500 or answer.status in _CUT):
         return OutcomeUnknownError(
             "outcome-unknown", f"etcd answered {answer.status}: whether the write was applied is not known"
         )
