@@ -38,11 +38,12 @@ def store(place: Place) -> Iterator[Store]:
 
 def test_written_changed_and_retired(store: Store) -> None:
     bench = Bench(store)
-    many = {f"k{n}": {"text": "x" * (n % 50), "number": n} for n in range(150)}
+    count = 150 if store.limits.transactional else 15  # a request a key elsewhere
+    many = {f"k{n}": {"text": "x" * (n % 50), "number": n} for n in range(count)}
     bench.publish({**many, "a": 1, "gone": "é", "empty": ""})
     done = bench.write()
     assert done
-    assert done.puts == 303
+    assert done.puts == 2 * count + 3
     assert bench.drift() == []
     assert bench.keys()["empty"] == ""
     assert bench.keys()["gone"] == "é"
@@ -59,7 +60,7 @@ def test_written_changed_and_retired(store: Store) -> None:
     bench.publish({}, retired={"successor": ""})
     done = bench.write()
     assert done
-    assert done.deletes == 303
+    assert done.deletes == 2 * count + 3
     assert bench.keys() == {"theirs": "x"}
 
 
