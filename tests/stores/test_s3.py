@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
+import urllib3
+from tests.stores.pages import policy
 
 from sealpipe.errors import (
     ConflictError,
@@ -23,10 +25,11 @@ from sealpipe.stores.base import ABSENT, Check, Delete, Put
 from sealpipe.stores.registry import open_store
 from sealpipe.stores.s3 import conditions
 from sealpipe.testing import store_contract
+from servers.fixtures import need
 from servers.lax import lax_endpoint
 from servers.processes import free_ports
 from servers.proxy import Fault, Proxy
-from servers.s3 import BUCKET, client
+from servers.s3 import BUCKET, client, start_moto
 
 SERVERS = ["weed", "moto"]
 
@@ -84,7 +87,7 @@ def test_an_endpoint_that_ignores_conditions_is_refused(keeps, why, credentials,
             assert caught.value.word == "no-conditional-writes"
             assert f"it ignores {why}" in str(caught.value)
         assert lax.objects == {}  # what it was tried with is gone again
-        assert {key.rpartition("-")[0] for _, key, _ in lax.asked} == {"shop/.probe"}
+        assert {key.rpartition("-")[0] for _, key, _ in lax.asked} == {"shop/dev/.probe"}
 
 
 def test_an_endpoint_is_tried_once(credentials, opened):
@@ -271,7 +274,7 @@ def test_a_server_that_is_silent_costs_no_more_than_the_timeout(kind, credential
 
 @pytest.mark.parametrize("server", ["weed"], indirect=True)
 def test_least_privilege(server, opened, store_prefix, monkeypatch):
-    """SeaweedFS knows who may read, list and write; IAM's finer rules are docs/guides/s3.md."""
+    """SeaweedFS knows who may read, list and write; the finer rules of IAM are tried below."""
     opened(server.url, store_prefix).write([Put("dev/heads/a", b"1", ABSENT)])
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader-access")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "reader-secret-key")
@@ -289,6 +292,75 @@ def test_least_privilege(server, opened, store_prefix, monkeypatch):
         with pytest.raises(DeniedError) as caught:
             opened(server.url, store_prefix).get("dev/heads/a")
         assert "guessed" not in str(caught.value)
+
+
+def test_the_policies_of_the_guide(server_folder, monkeypatch, opened):
+    need("moto_server")
+    server = start_moto(server_folder)
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
+    try:
+        client(server).create_bucket(Bucket="shop-config")
+        root = opened(server.url, "config", "shop-config")
+        for key in (
+            "prod/heads/checkout",
+            "prod/heads/orders",
+            "prod/chunks/checkout/1-x/0",
+            "dev/heads/checkout",
+        ):
+            root.write([Put(key, b"1", ABSENT)])
+        who = {name: _user(server, name, policy("s3.md", name)) for name in ("publisher", "reader")}
+        # From here on this server asks for rights.
+        assert urllib3.request("POST", f"{server.url}/moto-api/reset-auth", body=b"0").status == 200
+        conditions._verdicts.clear()
+
+        def become(name):
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", who[name][0])
+            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", who[name][1])
+            return opened(server.url, "config", "shop-config")
+
+        publisher = become("publisher")
+        assert publisher.get("prod/state") is None
+        publisher.write([Put("prod/state", b"1", ABSENT)])
+        head = publisher.get("prod/heads/checkout")
+        publisher.write([Put("prod/heads/checkout", b"2", head.version)])
+        publisher.write([Put("prod/releases/checkout/1", b"2", ABSENT)])
+        publisher.write([Delete("prod/releases/checkout/1")])
+        assert [entry.key for entry in publisher.scan("prod/heads/")] == [
+            "prod/heads/checkout",
+            "prod/heads/orders",
+        ]
+        for op in (Put("dev/heads/checkout", b"2", None), Delete("dev/heads/checkout")):
+            with pytest.raises(DeniedError):
+                publisher.write([op])
+        with pytest.raises(DeniedError):
+            publisher.get("dev/heads/checkout")
+
+        service = become("reader")
+        assert service.get("prod/heads/checkout").value == b"2"
+        assert service.get("prod/chunks/checkout/1-x/0").value == b"1"
+        assert service.wait("prod/heads/checkout", head.version, timeout=5)
+        for action in (
+            lambda: service.get("prod/heads/orders"),
+            lambda: service.get("dev/heads/checkout"),
+            lambda: service.keys("prod/"),
+            lambda: service.write([Put("prod/heads/checkout", b"3", None)]),
+            lambda: service.write([Delete("prod/heads/checkout")]),
+        ):
+            with pytest.raises(DeniedError):
+                action()
+    finally:
+        server.kill()
+
+
+def _user(server, name, text):
+    import boto3
+
+    iam = boto3.client("iam", endpoint_url=server.url, region_name="us-east-1")
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="of-the-guide", PolicyDocument=text)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
 
 
 @pytest.mark.parametrize("server", ["weed"], indirect=True)

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import pytest
 from kazoo.client import KazooClient
-from kazoo.security import make_digest_acl_credential
+from kazoo.security import ACL, Id, make_digest_acl_credential
+from tests.stores.pages import policy
 
 from sealpipe.errors import (
     ConflictError,
@@ -211,6 +212,54 @@ def test_sasl(server_folder, monkeypatch):
         for store in stores:
             store.close()
         server.kill()
+
+
+def test_the_rights_of_the_guide(server_folder, monkeypatch):
+    """What the page tells whoever runs ZooKeeper, line by line as zkCli would do it."""
+    users = {"ci": "publishing", "orders": "reading", "other": "nothing"}
+    server = start_zookeeper(server_folder, users=users)
+    admin = KazooClient(server.address, auth_data=[("digest", SUPER)])
+    url = f"zk://{server.address}/config?read=sasl:orders"
+    stores = {}
+    try:
+        admin.start(timeout=20)
+        for line in policy("zookeeper.md", "root").splitlines():
+            command, path, *rights = line.split()
+            if command == "create":
+                admin.create(path)
+            else:
+                assert command == "setAcl"
+                admin.set_acls(path, [_acl(one) for one in rights[0].split(",")])
+        for name, password in users.items():
+            monkeypatch.setenv("SEALPIPE_ZK_AUTH", f"sasl:{name}:{password}")
+            stores[name] = open_store(url, base="/")[0]
+        stores["ci"].write([Put("dev/heads/a", b"1", ABSENT)])
+        assert stores["ci"].keys("") == ["dev/heads/a"]
+        assert stores["orders"].get("dev/heads/a").value == b"1"
+        for name in ("orders", "other"):
+            for op in (
+                Put("dev/heads/a", b"2", None),
+                Put("mine/heads/a", b"", ABSENT),
+                Delete("dev/heads/a"),
+            ):
+                with pytest.raises(DeniedError):
+                    stores[name].write([op])
+        with pytest.raises(DeniedError):
+            stores["other"].get("dev/heads/a")
+        with pytest.raises(DeniedError):
+            stores["other"].keys("")
+        stores["ci"].write([Delete("dev/heads/a")])
+    finally:
+        for store in stores.values():
+            store.close()
+        admin.stop()
+        server.kill()
+
+
+def _acl(text):
+    scheme, who, letters = text.split(":")
+    perms = sum({"r": 1, "w": 2, "c": 4, "d": 8, "a": 16}[letter] for letter in letters)
+    return ACL(perms, Id(scheme, who))
 
 
 def test_tls(server_folder, authority, tmp_path, monkeypatch):

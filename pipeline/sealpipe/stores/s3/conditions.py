@@ -29,13 +29,16 @@ _verdicts: dict[tuple[str, str], Verdict] = {}
 _lock = threading.Lock()
 
 
-def require(calls: Calls, timeout: float, *, deletes: bool = False) -> None:
-    """Raises UnsupportedError [no-conditional-writes], and what the store raises when it cannot be tried."""
+def require(calls: Calls, key: str, timeout: float, *, deletes: bool = False) -> None:
+    """Tried beside `key`, where whoever writes it has the right to.
+
+    Raises UnsupportedError [no-conditional-writes], and what the store raises when it cannot be tried.
+    """
     place = (calls.endpoint, calls.place.bucket)
     verdict = _verdicts.get(place)
     if verdict is None:
         with _lock:
-            verdict = _verdicts.get(place) or _verdicts.setdefault(place, _verdict(calls, timeout))
+            verdict = _verdicts.get(place) or _verdicts.setdefault(place, _verdict(calls, key, timeout))
     why = verdict.why or ("it ignores If-Match when it deletes" if deletes and not verdict.deletes else "")
     if why:
         raise UnsupportedError(
@@ -46,10 +49,11 @@ def require(calls: Calls, timeout: float, *, deletes: bool = False) -> None:
         )
 
 
-def _verdict(calls: Calls, timeout: float) -> Verdict:
+def _verdict(calls: Calls, key: str, timeout: float) -> Verdict:
     deadline = time.monotonic() + timeout
+    folder = calls.place.root + "".join(key.partition("/")[:2] if "/" in key else ())
     for _ in range(_TRIES):
-        failed, verdict = _try(calls, max(deadline - time.monotonic(), 1.0))
+        failed, verdict = _try(calls, folder, max(deadline - time.monotonic(), 1.0))
         if verdict is not None:
             return verdict
         if time.monotonic() + _PAUSE >= deadline:
@@ -58,8 +62,8 @@ def _verdict(calls: Calls, timeout: float) -> Verdict:
     raise UnavailableError("store-unavailable", f"the store could not be tried out: {failed}")
 
 
-def _try(calls: Calls, timeout: float) -> tuple[str, Verdict | None]:
-    key = f"{calls.place.root}.probe-{secrets.token_hex(8)}"  # no key of ours starts with a dot
+def _try(calls: Calls, folder: str, timeout: float) -> tuple[str, Verdict | None]:
+    key = f"{folder}.probe-{secrets.token_hex(8)}"  # no key of ours starts with a dot
 
     def refused(operation: str, **parameters: object) -> bool:
         try:

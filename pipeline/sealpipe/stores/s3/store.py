@@ -94,7 +94,8 @@ class S3Store:
         if op is None:
             return
         deadline = time.monotonic() + timeout
-        conditions.require(self._calls, timeout, deletes=isinstance(op, Delete) and op.expect is not None)
+        conditional = isinstance(op, Delete) and op.expect is not None
+        conditions.require(self._calls, op.key, timeout, deletes=conditional)
         parameters: dict[str, Any] = {"Key": self._place.root + op.key}
         if op.expect == ABSENT:
             parameters["IfNoneMatch"] = "*"
