@@ -47,6 +47,9 @@ class _Node(NamedTuple):
     children: int
 
 
+_SOMETHING = _Node(-1, "", holds=True, children=0)
+
+
 class _Request(NamedTuple):
     """A part of a multi: what to call on kazoo's transaction, and with what."""
 
@@ -149,8 +152,10 @@ class ZkStore:
         """
         self._refuse(ops)
         deadline = time.monotonic() + timeout
-        # What must be absent is first taken to be: mostly it is.
-        found = self._nodes([op.key for op in ops if op.expect != ABSENT], deadline)
+        # What must be absent is first taken to be, and what is put in any case to be there: mostly it is.
+        blind = {op.key for op in ops if isinstance(op, Put) and op.expect is None}
+        known = [op.key for op in ops if op.expect != ABSENT and op.key not in blind]
+        found = {**dict.fromkeys(blind, _SOMETHING), **self._nodes(known, deadline)}
         fresh = False
         for _ in range(_TRIES):
             wanted = self._requests(ops, found)
