@@ -47,6 +47,13 @@ class Field:
         return dataclasses._FIELD  # type: ignore[attr-defined]  # noqa: SLF001
 
 
+class _Params:
+    """What `dataclasses` notes of a class, for those who look."""
+
+    init = repr = eq = frozen = slots = match_args = True
+    order = unsafe_hash = kw_only = weakref_slot = False
+
+
 def field(*, default: Any = _MISSING, default_factory: Any = _MISSING, repr: bool = True) -> Any:  # noqa: A002
     """As `dataclasses.field`, with the three arguments that are used here."""
     return Field(default, default_factory, shown=repr)
@@ -71,6 +78,7 @@ def frozen(cls: type[T]) -> type[T]:
     own["__slots__"] = tuple(fields)
     own["__match_args__"] = tuple(fields)
     own["__dataclass_fields__"] = fields
+    own["__dataclass_params__"] = _Params
     own["__init__"] = _initializer(fields, cls.__qualname__)
     made_class: Any = type(cls)
     found: type[T] = made_class(cls.__name__, cls.__bases__, own)
