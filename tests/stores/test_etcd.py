@@ -171,7 +171,7 @@ def test_limits_are_counted_before_anything_is_sent() -> None:
         nowhere.write([Put(f"a{n}", bytes(800_000), None) for n in range(2)])
     with pytest.raises(TooLargeError):
         nowhere.write([Put(f"a{n}", b"", None) for n in range(129)])
-    with pytest.raises(UnavailableError):
+    with pytest.raises(UnavailableError, match="connection refused"):
         nowhere.write([Put("a", b"1", None)])
 
 

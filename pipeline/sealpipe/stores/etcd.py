@@ -194,7 +194,7 @@ class EtcdStore:
             return ""
         token = _json(answer, writes=False).get("token") if answer.status == 200 else None
         if not isinstance(token, str) or not token:
-            raise DeniedError(*_NO_USER[1:3], hint=_NO_USER[3])
+            raise DeniedError("store-denied", _NO_USER[2], hint=_NO_USER[3])
         return token
 
 

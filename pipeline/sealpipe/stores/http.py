@@ -357,6 +357,8 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 def reason(error: BaseException) -> str:
     """A failure in words: what the system or the TLS library calls it, without the request."""
     known = next((text for kind, text in _REASONS if isinstance(error, kind)), "")
+    if type(error) is NewConnectionError:  # for urllib3 a kind of timeout; most often it was refused
+        known = ""
     inner: BaseException | None = None if known else error
     for _ in range(6):
         if inner is None:
