@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
 import stat
@@ -304,3 +306,41 @@ def test_a_child_forked_meanwhile_does_not_keep_the_lock(tmp_path):
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_a_file_is_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    files.write_once(path, b"first")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"first", 0o600)
+    with pytest.raises(FileExistsError):
+        files.write_once(path, b"second")
+    assert path.read_bytes() == b"first"
+
+
+def test_what_a_killed_process_left_empty_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.touch(mode=0o644)
+    files.write_once(path, b"first")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"first", 0o600)
+
+
+@pytest.mark.parametrize("kind", ["link to nothing", "link to an empty file", "folder", "fifo", "locked"])
+def test_nothing_else_is_written_through(tmp_path: Path, kind: str) -> None:
+    path, other = tmp_path / "key", tmp_path / "other"
+    if kind.startswith("link"):
+        path.symlink_to(other)
+        if "empty" in kind:
+            other.touch()
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.touch()
+    with path.open("rb") if kind == "locked" else contextlib.nullcontext() as held:
+        if held is not None:
+            fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(FileExistsError):
+            files.write_once(path, b"first")
+    assert not other.exists() or not other.read_bytes()
+    assert kind != "locked" or not path.read_bytes()

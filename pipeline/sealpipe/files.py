@@ -49,6 +49,33 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, *, mode: int | None 
     sync_folder(target.parent)
 
 
+def write_once(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file that only its owner reads (0600), and never over anything.
+
+    An empty file of one's own, as a killed process leaves it, is nothing: it is written. Raises
+    FileExistsError for all else that is there, links among it, and OSError.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES) and os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path)) from None
+        raise
+    try:
+        with contextlib.suppress(BlockingIOError):  # whoever has the lock is about to write it
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found = os.fstat(descriptor)
+            if stat.S_ISREG(found.st_mode) and not found.st_size and found.st_uid == os.geteuid():
+                os.fchmod(descriptor, 0o600)
+                _write_all(descriptor, data)
+                os.fsync(descriptor)
+                return
+    finally:
+        os.close(descriptor)
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
+
+
 def sync_folder(folder: str | os.PathLike[str]) -> None:
     """Make renames and removals in this folder durable. Raises OSError; filesystems without it are fine."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

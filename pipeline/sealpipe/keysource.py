@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sealpipe.errors import TrustError, UsageError
+from sealpipe.files import write_once
 
 if TYPE_CHECKING:
     from sealpipe.crypto.keys import Identity, PrivateKey, SigningKey
@@ -150,18 +151,14 @@ def write_key(environ: Environ, text: str, recipient: str) -> str:
     """
     path = key_file(environ)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    note = "# sealpipe key; keep a copy where only you can reach it"
+    there = False
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        write_once(path, f"{note}\n# public key: {recipient}\n{text}\n".encode("ascii"))
     except FileExistsError:
-        handle = -1
-    if handle < 0:
+        there = True
+    if there:
         raise UsageError("key-exists", f"there is a key already: {_shown(path, environ)}")
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(
-            f"# sealpipe key; keep a copy where only you can reach it\n# public key: {recipient}\n{text}\n"
-        )
-        file.flush()
-        os.fsync(handle)
     return _shown(path, environ)
 
 

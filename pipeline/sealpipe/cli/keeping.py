@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from sealpipe.cli import output
 from sealpipe.cli.options import Common
 from sealpipe.errors import RefusedError, SealpipeError, UsageError
+from sealpipe.files import write_once
 
 if TYPE_CHECKING:
     from sealpipe.membership.trust_edit import TrustEdit
@@ -45,16 +45,13 @@ def keep_recovery(opts: Common, edit: TrustEdit | None, file: str | None) -> Non
 def write_key_file(path: Path, text: str) -> None:
     """A key into a new file that only its owner reads. UsageError [key-exists] when it is there already."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    there = False
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        write_once(path, f"{text}\n".encode("ascii"))
     except FileExistsError:
-        handle = -1
-    if handle < 0:
+        there = True
+    if there:
         raise UsageError("key-exists", f"{path} is there already; a key is never overwritten")
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(handle)
 
 
 def keep_out_of_git(folder: Path) -> None:
