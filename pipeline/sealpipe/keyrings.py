@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from sealpipe.frozen import field, frozen
 from sealpipe.canonical import canonical, labelled, to_base64url
 from sealpipe.crypto import bech32
 from sealpipe.crypto.points import check_point
@@ -42,7 +42,7 @@ class Reader(NamedTuple):
         return bech32.decode("age", self.read)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keyring:
     """trust/<environment>.keyring.yaml as a value. `body` is what is signed; parsing proves no signature."""
 

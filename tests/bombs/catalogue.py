@@ -90,10 +90,10 @@ def yaml_bombs() -> dict[str, Bomb]:
 
 
 def merged(text: str) -> object:
-    from sealpipe.documents.merge import merge
     from sealpipe.documents.read import read_yaml
     from sealpipe.errors import InputError
     from sealpipe.model import Document, DocumentId
+    from sealpipe.stages.merge import merge
 
     document = Document(DocumentId("dev", "a"), "f", text, read_yaml(text, file="f"))
     found = merge([document], lambda _: None)

@@ -14,6 +14,7 @@ from sealpipe.checks.locate import Locator
 from sealpipe.checks.sealed import SealedCheck
 from sealpipe.crypto.keys import PrivateKey
 from sealpipe.crypto.sealing import Sealer
+from sealpipe.documents.read import read_yaml
 from sealpipe.errors import Finding
 from sealpipe.keyrings import DocumentKey, Keyring
 from sealpipe.model import Commit, Document, DocumentId, SchemaFile, Workspace
@@ -53,9 +54,11 @@ def keyring(environment: str) -> Keyring:
     return Keyring("0" * 32, environment, 1, (), KEY.public, documents, {}, b"", "", ())
 
 
-def findings(environment: str, name: str, values: dict[str, Any]) -> Iterator[Finding]:
+def findings(
+    environment: str, name: str, values: dict[str, Any], text: str = "a: 'ENC[x]'\n"
+) -> Iterator[Finding]:
     schemas = {n: SchemaFile(n, f"schemas/{n}.schema.json", "", SCHEMA) for n in ("shop", "cart")}
-    document = Document(DocumentId(environment, name), "f.yaml", "a: 'ENC[x]'\n", values)
+    document = Document(DocumentId(environment, name), "f.yaml", text, values)
     rings = {e: keyring(e) for e in ("dev", "production")}
     workspace = Workspace(
         "/", PROJECT, Commit("", "", "", dirty=False), None, None, rings, schemas, {document.id: document}, ()
@@ -75,6 +78,15 @@ def test_a_value_fits_its_own_place_and_no_other(home: tuple[str, str, Path]) ->
     for environment, name, path in PLACES:
         words = [found.word for found in findings(environment, name, VALUES[path](token))]
         assert words == ([] if (environment, name, path) == home else ["moved-secret"])
+
+
+@pytest.mark.parametrize("spelling", [r"\x45NC[", r"\u0045NC[", r"E\x4eC["])
+def test_a_value_whose_mark_is_written_with_escapes_is_looked_at(spelling: str) -> None:
+    token = sealed(("dev", "cart", ("a",)))
+    text = f'a: "{spelling}{token.removeprefix("ENC[")}"\n'
+    values = read_yaml(text, file="f.yaml")
+    assert values == {"a": token}
+    assert [found.word for found in findings("dev", "shop", values, text)] == ["moved-secret"]
 
 
 def test_where_a_moved_value_comes_from_is_told() -> None:

@@ -200,7 +200,7 @@ def test_below_a_secret_map_nothing_is_a_secret_of_its_own() -> None:
 def test_the_engine_never_sees_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     made = compiled(closed("b", a=SECRET, b={"type": "integer"}, c={"type": "integer", "writeOnly": True}))
     seen: list[Any] = []
-    checker = made._whole_checker
+    checker = made.compiled._whole_checker
     real = type(checker).problems
     monkeypatch.setattr(
         type(checker), "problems", lambda self, value: seen.append(value) or real(self, value)

@@ -10,7 +10,7 @@ from sealpipe.errors import Finding, TrustError
 from sealpipe.model import Document, DocumentId, Workspace
 from sealpipe.paths import Concrete, Path, show_path, to_pointer, typed
 from sealpipe.schemas.compile import Effective
-from sealpipe.stages.layer import sealed_strings
+from sealpipe.stages.layer import may_be_sealed, sealed_strings
 from sealpipe.tokens import Token, key_id, parse_token, place, place_tag
 
 PLACES_LIMIT = 200_000
@@ -41,7 +41,7 @@ class SealedCheck:
 
     def findings(self, document: Document, views: Sequence[Effective]) -> Iterator[Finding]:
         """One finding for each sealed value that is not right. `views`: the schemas that see the document."""
-        if "ENC[" not in document.text:
+        if not may_be_sealed(document):
             return
         keys: dict[str, str] = {}
         for view in views:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sealpipe.documents import nodes, refusals
 from sealpipe.documents.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from sealpipe.documents.plain import read_plain
 from sealpipe.documents.scalars import FORBIDDEN, MAYBE_TYPED, BadScalarError, is_plain_string, plain_value
 from sealpipe.errors import Finding, InputError
 from sealpipe.paths import Concrete, show_path
@@ -36,6 +37,12 @@ def read_yaml(text: str | bytes, *, file: str) -> dict[str, Any]:
     """
     if isinstance(text, bytes):
         text = nodes.decode(text, file=file)
+    found = read_plain(text)
+    return parse_yaml(text, file=file) if found is None else found
+
+
+def parse_yaml(text: str, *, file: str) -> dict[str, Any]:
+    """What `read_yaml` gives for texts that are not plain, for any text. Raises as it does."""
     root = nodes.compose(text, file=file)
     if root is None:
         return {}

@@ -18,6 +18,7 @@ from sealpipe.model import SchemaFile
 from sealpipe.paths import Concrete, Path, Segment, to_pointer
 from sealpipe.schemas.cost import Costs
 from sealpipe.schemas.engine import Checker, Problem, matches, schema_fault
+from sealpipe.schemas.kept import Kept
 from sealpipe.schemas.references import gather, target, too_deep
 from sealpipe.schemas.rewrite import partial_schema, sealed_schema
 from sealpipe.schemas.values import at, locked, named, plaintext, stand_in, without_deleted
@@ -29,12 +30,9 @@ EMPTY = '{"type": "object", "additionalProperties": false, "properties": {}}'
 
 
 @dataclass(frozen=True, eq=False)
-class Effective:
-    """A service's schema (or a shared layer's, for that layer alone). Made by `effective` only."""
+class Compiled:
+    """What is made of one schema, whichever services have it."""
 
-    service: str
-    file: str  # the service's own schema file, for messages
-    files: Mapping[str, str] = field(repr=False)  # top-level property -> schema file that it comes from
     schema: Mapping[str, Any] = field(repr=False)
 
     @cached_property
@@ -93,6 +91,43 @@ class Effective:
         found = checker.problems(stand_in(values, self.walk.root))
         return [problem for problem in found if not looks_sealed(at(values, problem.path))]
 
+    @cached_property
+    def locked_names(self) -> frozenset[str]:
+        """Pointers that the schema spells out and calls `x-locked`."""
+        locked = (path for path, spot in named(self.walk.root) if spot.annotation("x-locked") is True)
+        return frozenset(to_pointer(path) for path in locked)
+
+
+@dataclass(frozen=True, eq=False)
+class Effective:
+    """A service's schema (or a shared layer's, for that layer alone). Made by `effective` only."""
+
+    service: str
+    file: str  # the service's own schema file, for messages
+    files: Mapping[str, str] = field(repr=False)  # top-level property -> schema file that it comes from
+    compiled: Compiled = field(repr=False)
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        return self.compiled.schema
+
+    @property
+    def digest(self) -> str:
+        """Hex of H32("sealpipe.schema.1", canonical schema). Titles and descriptions count."""
+        return self.compiled.digest
+
+    @property
+    def walk(self) -> Walk:
+        return self.compiled.walk
+
+    def problems(self, values: Mapping[str, Any]) -> list[Problem]:
+        """Where a merged configuration does not fit. Says nothing of secrets: see `plaintext`."""
+        return self.compiled.problems(values)
+
+    def part_problems(self, values: Mapping[str, Any]) -> list[Problem]:
+        """The same for one layer, whose nulls delete and whose rest may stand in another layer."""
+        return self.compiled.part_problems(values)
+
     def merge_key_at(self, path: Sequence[Segment]) -> str | None:
         """The field by which the list at `path` merges; indices and keyed elements both mean the list."""
         found = self.walk.at(tuple(path)).annotation("x-merge-key")
@@ -107,12 +142,7 @@ class Effective:
         if not self.walk.uses("x-locked"):
             return ()
         standing = {to_pointer(path) for path in locked(values, self.walk.root)}
-        return tuple(sorted(self._locked_names | standing))
-
-    @cached_property
-    def _locked_names(self) -> frozenset[str]:
-        named = (path for path, spot in self.named() if spot.annotation("x-locked") is True)
-        return frozenset(to_pointer(path) for path in named)
+        return tuple(sorted(self.compiled.locked_names | standing))
 
     def restart(self, path: Path) -> bool:
         """Whether a change of `path` needs a restart: `x-restart` on it or on a map above it."""
@@ -140,6 +170,17 @@ def effective(
     if own is None:
         raise InputError([_missing(service, where)])
     shared = [schemas[name] for name in layers if name in schemas and name != service]
+    parts = (own.schema, *(file.schema for file in shared))
+    compiled = _KEPT.get(parts, tuple(file.name for file in shared), lambda: _compile(own, shared))
+    files = {key: file.file for file in shared for key in file.schema.get("properties", {})}
+    files |= dict.fromkeys(own.schema.get("properties", {}), own.file)
+    return Effective(service, own.file, files, compiled)
+
+
+_KEPT: Kept[Compiled] = Kept()
+
+
+def _compile(own: SchemaFile, shared: Sequence[SchemaFile]) -> Compiled:
     unfit = [finding for file in (own, *shared) if (finding := _unfit(file)) is not None]
     if unfit:
         raise InputError(unfit)
@@ -149,9 +190,7 @@ def effective(
     if len(merged.get("$defs", ())) > DEFINITION_LIMIT:
         what = f"the schema refers to more than {DEFINITION_LIMIT} definitions"
         raise InputError([Finding("bad-schema", what, Where(own.file))])
-    files = {key: file.file for file in shared for key in file.schema.get("properties", {})}
-    files |= dict.fromkeys(own.schema.get("properties", {}), own.file)
-    made = Effective(service, own.file, files, merged)
+    made = Compiled(merged)
     fault = ""
     try:
         made.usable()

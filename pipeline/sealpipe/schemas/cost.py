@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from sealpipe.paths import Concrete
-from sealpipe.schemas.walk import Walk, applying, below
+from sealpipe.schemas.walk import TREE_LIMIT, Walk, applying, below
 
 PLACE_LIMIT = 500  # subschemas tried at one place; 10,000 such places take a second
-SPOT_LIMIT = 2_000
+SPOT_LIMIT = 2 * TREE_LIMIT
 
 
 class Costs:
@@ -58,6 +58,9 @@ class Costs:
     @cached_property
     def _repeats(self) -> bool:
         """Whether a document could make it look at one place with one subschema twice; rather yes than no."""
+        return not self._walk.is_tree and self._may_repeat()
+
+    def _may_repeat(self) -> bool:
         seen: set[frozenset[int]] = set()
         waiting: list[list[Any]] = [[self._walk.schema]]
         while waiting and len(seen) < SPOT_LIMIT:

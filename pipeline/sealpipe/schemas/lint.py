@@ -11,6 +11,7 @@ from sealpipe.jsontext import Steps, where
 from sealpipe.model import SchemaFile
 from sealpipe.paths import from_reference, to_pointer
 from sealpipe.schemas.engine import Checker, schema_fault, unsatisfiable
+from sealpipe.schemas.kept import Kept
 from sealpipe.schemas.references import Gathered, children, target, too_deep
 from sealpipe.schemas.walk import is_marked
 
@@ -55,6 +56,15 @@ _LAYER = _KNOWN & {
 
 def lint(file: SchemaFile) -> list[Finding]:
     """Everything wrong with one schema file, in the order of the file. Errors make it unusable."""
+    beside = (file.text, file.name.startswith("_"))
+    found = _KEPT.get((file.schema,), beside, lambda: _lint(file))
+    return [f._replace(where=f.where._replace(file=file.file)) if f.where else f for f in found]
+
+
+_KEPT: Kept[list[Finding]] = Kept()
+
+
+def _lint(file: SchemaFile) -> list[Finding]:
     fault = _unreadable(file)
     if fault is not None:
         return [fault]

@@ -57,8 +57,10 @@ def too_deep(schema: Any) -> bool:
     for _ in range(DEPTH_LIMIT):
         inner: list[Any] = []
         for node in level:
-            if isinstance(node, dict | list):
-                inner += node.values() if isinstance(node, dict) else node
+            if isinstance(node, dict):
+                inner += node.values()
+            elif isinstance(node, list):
+                inner += node
         level = inner
     return bool(level)
 

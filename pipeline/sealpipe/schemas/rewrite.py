@@ -36,7 +36,7 @@ _WHOLE_ONLY = frozenset(
 
 def sealed_schema(schema: Mapping[str, Any], walk: Walk) -> dict[str, Any]:
     """`schema` for values with tokens in place: a secret accepts a token of its types and nothing plain."""
-    rewritten: dict[str, Any] = _seal(schema, walk)
+    rewritten: dict[str, Any] = dict(schema) if walk.is_plain else _seal(schema, walk)
     return rewritten
 
 

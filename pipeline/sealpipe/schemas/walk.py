@@ -8,7 +8,8 @@ branch calls secret is secret.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from sealpipe.paths import Path, Segment
 from sealpipe.schemas.engine import matches
@@ -28,6 +29,13 @@ _TOKENS = {
     "array": ("array",),
     "null": (),
 }
+# Subschemas that do not apply to values, or from another place.
+_ELSEWHERE = frozenset(("$ref", "$defs", "definitions", "propertyNames", "contentSchema"))
+_FURTHER = frozenset(
+    {*_IN_PLACE_MANY, *_IN_PLACE_ONE, *_BELOW_ONE}
+    | {"$ref", "dependentSchemas", "properties", "patternProperties", "prefixItems"}
+)
+TREE_LIMIT = 1_000
 ELEMENT = 0  # any step into a list: every element has the same spot unless `prefixItems` says otherwise
 
 
@@ -61,6 +69,19 @@ def json_type(value: object) -> str:
     return "array"
 
 
+class _Survey(NamedTuple):
+    """One look at all that may apply to anything in a document."""
+
+    nodes: Mapping[int, Mapping[str, Any]]  # by id
+    keywords: frozenset[str]
+    tree: bool  # nothing is referred to, nothing stands in two places
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing in it is secret, or refers to what may be."""
+        return self.tree and self.keywords.isdisjoint(("writeOnly", "x-secret"))
+
+
 class Walk:
     """The spots of one schema. They are made when asked for and kept: a second document costs look-ups."""
 
@@ -69,7 +90,6 @@ class Walk:
         self._spots: dict[tuple[int, ...], Spot] = {}
         self._kept: list[Any] = []  # ids are only unique while their objects live
         self._below: dict[int, bool] = {}
-        self._uses: dict[str, bool] = {}
         self.root = self.spot([schema])
 
     def at(self, path: Path) -> Spot:
@@ -119,6 +139,8 @@ class Walk:
         if not isinstance(node, Mapping):
             return False
         known = self._below.get(id(node))
+        if known is None and self._survey.plain and id(node) in self._survey.nodes:
+            return False
         if known is None:
             reached: set[int] = set()
             known = self._search(node, reached)
@@ -129,19 +151,35 @@ class Walk:
 
     def uses(self, keyword: str) -> bool:
         """Whether an annotation stands anywhere in the schema."""
-        found = self._uses.get(keyword)
-        if found is None:
-            every: list[Any] = [self.schema]
-            seen: set[int] = set()
-            found = False
-            while every and not found:
-                node = every.pop()
-                if isinstance(node, Mapping) and id(node) not in seen:
-                    seen.add(id(node))
-                    found = keyword in node
-                    every += [*self.in_place(node), *(inner for _, inner in below(node))]
-            self._uses[keyword] = found
-        return found
+        return keyword in self._survey.keywords
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing in the schema is secret; rather no than yes."""
+        return self._survey.plain
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether each subschema applies in one way only: no place can meet one of them twice."""
+        return self._survey.tree and len(self._survey.nodes) <= TREE_LIMIT
+
+    @cached_property
+    def _survey(self) -> _Survey:
+        nodes: dict[int, Mapping[str, Any]] = {}
+        keywords: set[str] = set()
+        tree, every = True, [self.schema]
+        while every:
+            node = every.pop()
+            if not isinstance(node, Mapping):
+                continue
+            if id(node) in nodes:
+                tree = False
+                continue
+            nodes[id(node)] = node
+            keywords.update(node)
+            if not _FURTHER.isdisjoint(node):
+                every += [*self.in_place(node), *(inner for _, inner in below(node))]
+        return _Survey(nodes, frozenset(keywords), tree and _ELSEWHERE.isdisjoint(keywords))
 
     def _search(self, start: Mapping[str, Any], reached: set[int]) -> bool:
         waiting: list[Any] = [start]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sealpipe.documents.merge import Merged, merge
 from sealpipe.documents.origins import origins
 from sealpipe.errors import Finding, InputError, Where
 from sealpipe.model import Document, DocumentId, LayeredConfig, Sealed, Workspace
 from sealpipe.paths import Concrete, Member, Segment, settle, show_path, to_pointer, typed
 from sealpipe.project import layer_ids
 from sealpipe.released import Unit
-from sealpipe.tokens import looks_sealed
+from sealpipe.stages.merge import Merged, merge
+from sealpipe.tokens import MARK, looks_sealed
 
 
 def documents_of(workspace: Workspace, unit: Unit) -> tuple[Document, ...]:
@@ -34,7 +34,7 @@ def layer(
     merged = merge(documents, merge_key_at)
     findings = list(merged.findings)
     sealed: list[Sealed] = []
-    if not findings:
+    if not findings and any(map(may_be_sealed, documents)):
         for path, token in sealed_strings(merged.values):
             found = _sealed(workspace, merged, path, token)
             if isinstance(found, Sealed):
@@ -44,6 +44,11 @@ def layer(
     if findings:
         raise InputError(findings)
     return LayeredConfig(unit, documents, merged.values, tuple(sealed), merged.merge_keys)
+
+
+def may_be_sealed(document: Document) -> bool:
+    """False only for a document without sealed values: the mark may be written with escapes."""
+    return MARK in document.text or "\\" in document.text or not document.text
 
 
 def sealed_strings(node: Any, path: Concrete = ()) -> list[tuple[Concrete, str]]:

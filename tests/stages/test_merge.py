@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from documents.strategies import KEYS, SCALARS, layers
 from sealpipe.checks.locate import deciding
-from sealpipe.documents.merge import LEAF_LIMIT, Merged, merge, provenance
 from sealpipe.documents.origins import origins
 from sealpipe.documents.read import read_yaml
 from sealpipe.documents.write import dump_yaml
 from sealpipe.errors import Where
 from sealpipe.model import Document, DocumentId
 from sealpipe.paths import Member, Segment, lookup, parse_path, to_pointer
+from sealpipe.stages.merge import LEAF_LIMIT, Merged, merge, provenance
 
 TOKEN = "ENC[NACL1,type:str,data:AbC-_1]"
 

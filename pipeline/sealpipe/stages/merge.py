@@ -17,6 +17,7 @@ from sealpipe.tokens import looks_sealed
 LEAF_LIMIT = 10_000
 DELETE = "$delete"
 _CONTAINERS = (dict, list)
+_CONTAINER_SET = frozenset(_CONTAINERS)
 
 MergeKeyAt = Callable[[Sequence[Segment]], str | None]
 """The field that names the elements of the list at a path, from the schema; None: the list replaces."""
@@ -77,6 +78,8 @@ class _Merging:
         self, low: Mapping[str, Any], high: Mapping[str, Any], path: Path, here: Concrete
     ) -> dict[str, Any]:
         """`path` names elements of keyed lists by key, `here` is the same place in the layer's own text."""
+        if are_scalars(high) and None not in high.values() and are_scalars(low):
+            return {**low, **high}  # most maps are
         merged = dict(low)
         for key, value in high.items():
             if value is None:
@@ -199,6 +202,12 @@ def _place(document: Document, path: Concrete) -> Where:
     return origins(document.text, file=document.file).nearest(path) or Where(document.file)
 
 
+def are_scalars(node: Mapping[str, Any] | list[Any]) -> bool:
+    """Whether a map or list holds no map and no list."""
+    values: Iterable[Any] = node.values() if isinstance(node, dict) else node
+    return _CONTAINER_SET.isdisjoint(map(type, values))
+
+
 def _kind(value: Any) -> str:
     if isinstance(value, Mapping):
         return "map"
@@ -221,6 +230,8 @@ def _survey(node: Any, path: Concrete, merge_key_at: MergeKeyAt, merge_keys: dic
         field = merge_key_at(path)
         if field is not None:
             merge_keys[to_pointer(path)] = field
+    if are_scalars(node):
+        return len(node)
     entries: Iterable[tuple[str | int, Any]] = node.items() if isinstance(node, Mapping) else enumerate(node)
     leaves = 0
     for step, value in entries:

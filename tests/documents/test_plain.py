@@ -1,0 +1,230 @@
+"""The short way to read a file gives what the parser gives, or nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from documents.strategies import TRICKY, Writer, plain_values
+from sealpipe.documents.plain import read_plain
+from sealpipe.documents.read import parse_yaml, read_yaml
+from sealpipe.errors import InputError
+
+CASES = sorted((Path(__file__).parent.parent / "cases" / "yaml").glob("*/input.yaml"))
+EXAMPLES = sorted((Path(__file__).parent.parent.parent / "environments").glob("*/*.yaml"))
+
+
+def spelt(value: Any) -> str:
+    """With the order of keys and the type of numbers."""
+    return json.dumps(value)
+
+
+def assert_same(text: str) -> bool:
+    """Whether the text was read the short way; the parser must then give the same and refuse nothing."""
+    found = read_plain(text)
+    if found is not None:
+        assert spelt(found) == spelt(parse_yaml(text, file="f.yaml"))
+    return found is not None
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.parent.name)
+def test_every_case_of_the_reader_is_read_the_same(case: Path) -> None:
+    try:
+        text = case.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        return
+    assert_same(text)
+
+
+def test_most_files_of_the_example_take_the_short_way() -> None:
+    short = [file for file in EXAMPLES if assert_same(file.read_text())]
+    assert len(short) > len(EXAMPLES) / 2
+
+
+PLAIN = """\
+# what people write
+---
+db:
+  host: db.internal   # ours
+  port: 5432
+  ratio: 0.5
+  password: ENC[NACL1,type:str,data:AbC-_]
+  url: "postgres://x/y?z=#1"
+
+  empty:
+  none: null
+  on: yes
+  tags:
+    - a
+    - 'b: c'
+  more:
+  - 1
+  - é x
+x-y.z/w: a:b (c) [d], *e
+at: 12:30:00
+flow: [a, "b, c", 1,no]
+none_yet: []
+map: {}
+last: -1"""
+
+
+def test_what_most_files_are_made_of_takes_the_short_way() -> None:
+    assert assert_same(PLAIN)
+    assert read_yaml(PLAIN, file="f.yaml")["db"]["tags"] == ["a", "b: c"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\na: 2\n",
+        "a: b: c\n",
+        "a: b\n  c: d\n",
+        "a:\n    b: 1\n  c: 2\n",
+        " a: 1\n",
+        "a:\t1\n",
+        "a: 1\r\nb: 2\n",
+        "a: {{ x }}\n",
+        "a: &x 1\n",
+        "a: *x\n",
+        "a: !t 1\n",
+        "a: |\n  x\n",
+        "a: 'it''s'\n",
+        'a: "\\x00"\n',
+        'a: "x" y\n',
+        'a: "x"#y\n',
+        "a: 010\n",
+        "a: .inf\n",
+        "a: 9007199254740993\n",
+        "null: 1\n",
+        "1: 1\n",
+        "<<: 1\n",
+        "a: 1\n---\nb: 2\n",
+        "a: 1\n...\n",
+        "%YAML 1.2\n---\na: 1\n",
+        "- 1\n",
+        "a:\n  - b: 1\n",
+        "a:\n  - 1\n - 2\n",
+        "a:\n  -\n",
+        "a: - 1\n",
+        "a: [b, [c]]\n",
+        "a: [b: c]\n",
+        "a: [b, ]\n",
+        "a: [b,\n  c]\n",
+        "a: [b c]\n",
+        "a: [010]\n",
+        "a: {b: c}\n",
+        "a\n",
+        "",
+        "# nothing\n",
+        "---\n",
+        "a: \x07\n",
+        "a: 'x\x07'\n",
+        "a: x # \x07\n",
+        "# \u202e\na: x\n",
+        "a: x\u202e\n",
+        "a: x\x85b: y\n",
+        "a: x\u2028b: y\n",
+        "a: x:\n",
+        "a: x :\n",
+        "? a\n",
+        "a : 1\n",
+        "a:1\n",
+    ],
+)
+def test_what_is_not_plain_is_the_parsers(text: str) -> None:
+    assert read_plain(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "k" * 129 + ": 1\n",
+        "".join(f"{' ' * n}a:\n" for n in range(34)),
+        "".join(f"k{n}: 1\n" for n in range(5_001)),
+        "a: " + "x" * (128 * 1024) + "\n",
+    ],
+    ids=["key", "depth", "lines", "size"],
+)
+def test_what_the_parser_bounds_is_the_parsers(text: str) -> None:
+    assert read_plain(text) is None
+
+
+def test_a_refused_text_is_told_as_by_the_parser() -> None:
+    with pytest.raises(InputError) as caught:
+        read_yaml("a: 1\nb:\n  c: 2\n  c: 3\n", file="f.yaml")
+    assert [(f.word, str(f.where)) for f in caught.value.findings] == [("duplicate-key", "f.yaml:4:3")]
+
+
+@settings(max_examples=150, deadline=None)
+@given(plain_values(), st.integers(0, 2**32))
+def test_documents_in_many_layouts_are_read_the_same(data: dict[str, Any], seed: int) -> None:
+    assert_same(Writer(seed).text(data))
+
+
+WORDS = st.sampled_from(
+    [
+        *TRICKY,
+        "a",
+        "b",
+        "x y",
+        "x  y",
+        "'q'",
+        '"q"',
+        "'q",
+        '"a: b"',
+        "a: b",
+        "a #b",
+        "a#b",
+        "-1",
+        "12",
+        "é",
+        "1.5",
+        "[]",
+        "{}",
+        "[a, b]",
+        "[a,1 ]",
+        "['x', -1]",
+    ]
+)
+PARTS = st.one_of(
+    WORDS,
+    st.text(
+        alphabet=" :-#'\"\\{}[],&*!|>%@`?.~0123aAtnN_/=<\u00a0\ufeff\u2028\x07\x85é\U0001f600", max_size=6
+    ),
+)
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> str:
+    """Nearly plain: what a line is made of, mostly in its place."""
+    shape = draw(st.sampled_from("kvvvviiicbj"))
+    indent = draw(st.sampled_from(["", "", "  ", "  ", "    ", " "]))
+    key = draw(st.sampled_from(["a", "b", "c", "d", "no", "null", "x.y", "_"]))
+    behind = draw(st.sampled_from(["", "", "", " ", " # c", "#c"]))
+    value = draw(PARTS)
+    return {
+        "k": f"{indent}{key}:{behind}",
+        "v": f"{indent}{key}: {value}{behind}",
+        "i": f"{indent}- {value}{behind}",
+        "c": f"{indent}# {value}",
+        "b": indent,
+        "j": f"{indent}{value}",
+    }[shape]
+
+
+@settings(max_examples=1_500, deadline=None)
+@given(st.lists(lines(), max_size=7).map("\n".join), st.sampled_from(["", "\n"]))
+@example("a:\n- x\nb: 1", "\n")
+def test_nearly_plain_texts_are_read_the_same(text: str, end: str) -> None:
+    assert_same(text + end)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, len(PLAIN)), st.integers(0, 3), PARTS)
+def test_a_plain_text_with_anything_put_in_is_read_the_same(at: int, cut: int, more: str) -> None:
+    assert_same(PLAIN[:at] + more + PLAIN[at + cut :])
