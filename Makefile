@@ -1,7 +1,7 @@
 # make demo    the tour: seal, publish, load, roll back, tamper (no server, no account)
 # make test    every test
 # make check   formatting, lint, types, import contracts, limits
-# make campaign   the long forms of tests (CAMPAIGN='mutants mutation' for some of them)
+# make campaign   the long forms of tests, then a table of their figures (CAMPAIGN='mutants race' for some of them)
 # make bench   every promised figure, as ratios of one run against its peer (docs/benchmarks.md)
 # make example the example repository at top level made anew, with new keys
 # make servers the servers that the tests of the stores need and PyPI does not have: Consul, etcd, ZooKeeper
@@ -22,7 +22,7 @@ SECOND_READER := $(if $(shell command -v npm),tests/another/node_modules/.packag
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-CAMPAIGN ?= $(basename $(notdir $(wildcard campaign/*.py)))
+CAMPAIGN ?=
 .PHONY: demo test check campaign bench example servers lock format clean
 
 demo: $(VENV)/.runtime
@@ -44,7 +44,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 campaign: $(VENV)/.dev
-	for one in $(CAMPAIGN); do echo "== $$one"; $(BIN)/python campaign/$$one.py; done
+	$(BIN)/python campaign/table.py $(CAMPAIGN)
 
 bench: $(VENV)/.bench
 	$(BIN)/python bench/run.py --python $(VENV)/bench/bin/python
