@@ -25,8 +25,9 @@ sys.path[:0] = [str(ROOT / "pipeline"), str(ROOT / "tests")]
 from publishing import KEYS, READER, TRUST, A, Around, content, make_batch, past  # noqa: E402
 from sealpipe.errors import SealpipeError, StoreError  # noqa: E402
 from sealpipe.model import Batch, Head  # noqa: E402
+from sealpipe.publishing.collect import collect  # noqa: E402
 from sealpipe.publishing.fence import State, claim  # noqa: E402
-from sealpipe.publishing.heads import head  # noqa: E402
+from sealpipe.publishing.heads import head, needs  # noqa: E402
 from sealpipe.publishing.publish import StateCheck, publish  # noqa: E402
 from sealpipe.stores.base import Entry, Op, Store  # noqa: E402
 from servers.places import Place, opened, served  # noqa: E402
@@ -132,6 +133,7 @@ class Course:
         done = Attempt()
         done.run(self.direct, self.text, self.number)
         assert done.outcome == "published", ("the next publish", done.outcome)
+        collect(self.direct, "", [A], needs=needs, now_ms=_now(), keep=3, age_ms=0)  # servers are small
         return self._present()
 
     def _present(self) -> str:
