@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,6 +18,7 @@ from sealpipe.errors import (
     DeniedError,
     FullError,
     OutcomeUnknownError,
+    StoreError,
     TooLargeError,
     UnavailableError,
     UnsupportedError,
@@ -267,6 +270,35 @@ def test_a_server_that_is_silent_costs_no_more_than_the_timeout(kind, credential
                 proxy.heal()
         finally:
             proxy.close()
+
+
+def test_no_answer_is_awaited_before_a_body_is_sent(credentials, opened):
+    """botocore reads the end of a `100 Continue` in a loop that a closed connection never leaves."""
+    seen = []
+
+    def answer(listener):
+        connection, _ = listener.accept()
+        with connection:
+            data = b""
+            while b"\r\n\r\n" not in data:
+                data += connection.recv(65536)
+            seen.append(data.lower())
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n")  # and the end, before the empty line
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,), daemon=True)
+        thread.start()
+        calls = opened(f"http://127.0.0.1:{listener.getsockname()[1]}")._calls
+        done = threading.Event()
+
+        def write():
+            with suppress(StoreError):
+                calls.send("put_object", 2.0, Key="a", Body=b"x" * 1000)
+            done.set()
+
+        threading.Thread(target=write, daemon=True).start()
+        assert done.wait(10), "it reads from a closed connection for ever"
+    assert b"expect:" not in seen[0]
 
 
 # ---- real servers

@@ -10,6 +10,7 @@ from typing import Any
 
 import botocore.exceptions as failures
 from botocore.config import Config
+from botocore.handlers import add_expect_header
 from botocore.loaders import create_loader
 from botocore.session import Session
 
@@ -121,6 +122,8 @@ class Calls:
                 if self._session is None:
                     self._session = Session()
                     self._session.register_component("data_loader", _descriptions)
+                    # It reads the end of a `100 Continue` in a loop that a cut connection never leaves.
+                    self._session.unregister("before-call.s3", add_expect_header)
                 self._clients[limit] = self._session.create_client(
                     "s3",
                     region_name=self.place.region or None,
