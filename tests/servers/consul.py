@@ -31,6 +31,8 @@ def config(folder: Path, ports: list[int], *, acl: bool, tls: Authority | None) 
         "connect": {"enabled": False},
         "disable_update_check": True,
         "leave_on_terminate": False,
+        # A killed node comes back as the voter that it was, not after the time of a new one.
+        "autopilot": {"cleanup_dead_servers": False, "server_stabilization_time": "1s"},
         "limits": {"http_max_conns_per_client": 2000},
         "ports": {
             "http": -1 if tls else http,
