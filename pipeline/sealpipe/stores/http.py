@@ -1,42 +1,42 @@
 """HTTP, TLS, deadlines and what a failure means, in one place for the stores that speak HTTP.
 
 Nothing is retried that may have been applied: a write goes to another server only when not a byte of it
-was sent. Proxies of the environment are not used. Texts name the server, never a token, body or value.
+was sent, which the socket knows, not the exception. Proxies of the environment are not used, no redirect is
+followed. Texts name the server, never a token, body or value.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import re
 import socket
 import ssl
 import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    SSLError,
-)
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
 
 from sealpipe.errors import MalformedError, OutcomeUnknownError, StoreError, UnavailableError, UsageError
+from sealpipe.stores.sockets import PlainConnection, Secure, SecureConnection, now
 
 BODY_LIMIT = 64 * 1024 * 1024  # bytes of one answer
 CONNECT = 3.0  # seconds, at most, for one server of several
 _CHUNK = 65536
 _LINE_LIMIT = 8 * 1024 * 1024
+_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
 
 
 class Tls(NamedTuple):
-    """Files in PEM; "" takes the system's authorities, no client certificate, the URL's host name."""
+    """Files in PEM, `authorities` also a folder of them; "" takes the system's authorities, no client
+    certificate, the URL's host name."""
 
     authorities: str = ""
     certificate: str = ""
@@ -57,72 +57,20 @@ class _Request(NamedTuple):
     headers: Mapping[str, str]
 
 
-class _Now(threading.local):
-    """When the request of this thread must be over; every wait for bytes ends by then."""
-
-    deadline = 0.0
-    asking = False
-
-
-_now = _Now()
-
-
 def _not_ours(_: logging.LogRecord) -> bool:
     # urllib3 logs what it cannot parse of an answer, bytes included; who asked gets a typed error.
-    return not _now.asking
+    return not now.asking
 
 
 logging.getLogger("urllib3.connection").addFilter(_not_ours)
 
 
-def _left() -> float:
-    left = _now.deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("the deadline has passed")
-    return left
-
-
-class _Plain(socket.socket):
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(_left())
-        return super().recv_into(*args, **kwargs)
-
-
-class _Secure(ssl.SSLSocket):
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(_left())
-        return super().recv_into(*args, **kwargs)
-
-
-class _Connection(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        timeout = made.gettimeout()
-        bounded = _Plain(made.family, made.type, made.proto, fileno=made.detach())
-        bounded.settimeout(timeout)
-        return bounded
-
-    def connect(self) -> None:
-        super().connect()
-        _sockets_of(self).add(self.sock)
-
-
-class _SecureConnection(HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        _sockets_of(self).add(self.sock)
-
-
-def _sockets_of(connection: Any) -> weakref.WeakSet[Any]:
-    found: weakref.WeakSet[Any] = connection.sealpipe_sockets
-    return found
-
-
 class Http:
-    """Requests to one store of one or several servers. Safe between threads.
+    """Requests to one store of one or several servers. Safe between threads, not across a fork.
 
     `addresses` are `host:port`; the first one is asked until it does not answer, then the next. `headers`
-    go with every request.
+    go with every request. Raises UsageError for an address that is none, and for files of certificates
+    that cannot be read; connects to nothing yet.
     """
 
     def __init__(
@@ -133,9 +81,9 @@ class Http:
         tls: Tls | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self._addresses = tuple(addresses)
-        self._secure = secure
+        self._addresses = tuple(_checked(address) for address in addresses)
         self._tls = tls or Tls()
+        self._context = _context(self._tls) if secure else None
         self._headers = dict(headers or {})
         self._pools: dict[str, Any] = {}
         self._sockets: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -155,7 +103,8 @@ class Http:
         writes: bool = False,
         held: bool = False,
     ) -> Answer:
-        """The answer, whatever its status. `timeout` bounds all of it, slow bodies included.
+        """The answer, whatever its status. `timeout` bounds all of it, slow bodies included; only the
+        system's own look-up of a host's name is not.
 
         A server that takes the question and does not answer leaves time to ask the others, except where
         it is to hold the answer back (`held`), and for a write, which nobody else may be asked.
@@ -175,7 +124,7 @@ class Http:
             if left <= 0 and failure is not None:
                 break
             share = left if writes or held else left / (len(self._addresses) - turn)
-            _now.deadline = deadline - left + share
+            now.deadline = deadline - left + share
             found, sent = self._ask(self._addresses[number], request, share)
             if isinstance(found, Answer):
                 self._first = number
@@ -195,7 +144,7 @@ class Http:
         """The answer or the failure of one server, and whether anything may have reached it."""
         timeout = urllib3.Timeout(connect=min(CONNECT, max(left, 0.001)), read=max(left, 0.001))
         response: Any = None
-        _now.asking = True
+        now.asking, now.sent = True, False
         try:
             response = self._pool(address).urlopen(
                 request.method,
@@ -211,18 +160,17 @@ class Http:
             data = _read_all(response)
             response.release_conn()
             return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, data), True
-        except (NewConnectionError, ConnectTimeoutError, NameResolutionError, SSLError) as error:
-            return UnavailableError("store-unavailable", f"{address}: {reason(error)}"), False
         except MalformedError as error:
             _drop(response)
             return error, True
         except (HTTPError, OSError, ValueError) as error:
             _drop(response)
-            slow = isinstance(error, TimeoutError | urllib3.exceptions.ReadTimeoutError)
+            sent = now.sent and not _turned_away(error)
+            slow = sent and isinstance(error, TimeoutError | urllib3.exceptions.ReadTimeoutError)
             word = "store-slow" if slow else "store-unavailable"
-            return UnavailableError(word, f"{address}: {reason(error)}"), True
+            return UnavailableError(word, f"{address}: {reason(error)}"), sent
         finally:
-            _now.asking = False
+            now.asking = False
 
     @contextlib.contextmanager
     def lines(
@@ -232,7 +180,7 @@ class Http:
 
         Yields (None for a status other than 200) an iterator. Raises UnavailableError when nobody answers.
         """
-        _now.deadline = time.monotonic() + timeout
+        now.deadline = time.monotonic() + timeout
         failure: StoreError | None = None
         response: Any = None
         for turn in range(len(self._addresses)):
@@ -266,10 +214,10 @@ class Http:
         host, _, port = address.rpartition(":")
         host = host.strip("[]")
         options: dict[str, Any] = {"maxsize": 8, "block": False}
-        kind: type[Any] = _SecureConnection if self._secure else _Connection
+        kind: type[Any] = SecureConnection if self._context else PlainConnection
         bound = type(kind.__name__, (kind,), {"sealpipe_sockets": self._sockets})
-        if self._secure:
-            options["ssl_context"] = _context(self._tls)
+        if self._context:
+            options["ssl_context"] = self._context
             if self._tls.server_name:
                 options["server_hostname"] = self._tls.server_name
             secure = urllib3.HTTPSConnectionPool(host, int(port), **options)
@@ -291,26 +239,53 @@ class Http:
             pool.close()
 
 
+def _checked(address: str) -> str:
+    match = _ADDRESS.fullmatch(address)
+    if match is None or not 0 < int(match[1]) < 65536:
+        raise UsageError(
+            "bad-store-url",
+            "a server in a store URL is `host` or `host:port`, an IPv6 address in brackets",
+            hint=["for example consul://a.internal:8500,b.internal:8500/config"],
+        )
+    return address
+
+
 def _context(tls: Tls) -> ssl.SSLContext:
     problem = ""
-    context = ssl.create_default_context()
     try:
-        if tls.authorities:
-            context = ssl.create_default_context(cafile=tls.authorities)
+        context = _trusting(tls.authorities)
         if tls.certificate:
             context.load_cert_chain(tls.certificate, tls.key or None)
-    except (OSError, ssl.SSLError) as error:
-        problem = error.strerror or error.reason if isinstance(error, ssl.SSLError) else str(error.strerror)
-    if problem:
-        files = ", ".join(name for name in (tls.authorities, tls.certificate, tls.key) if name)
-        raise UsageError(
-            "bad-tls-files", f"certificates for the store cannot be read: {problem}", why=[files]
-        )
-    context.sslsocket_class = _Secure
+    except ssl.SSLError as error:
+        problem = error.reason or "no certificate in PEM"
+    except OSError as error:
+        problem = error.strerror or "not found"
+    else:
+        context.sslsocket_class = Secure
+        return context
+    files = ", ".join(name for name in (tls.authorities, tls.certificate, tls.key) if name)
+    raise UsageError("bad-tls-files", f"certificates for the store cannot be read: {problem}", why=[files])
+
+
+def _trusting(authorities: str) -> ssl.SSLContext:
+    if not authorities:
+        return ssl.create_default_context()
+    place = Path(authorities)
+    files = sorted(one for one in place.iterdir() if one.is_file()) if place.is_dir() else [place]
+    if not files:
+        raise FileNotFoundError(errno.ENOENT, "the folder is empty")
+    context = ssl.create_default_context(cafile=files[0])
+    for file in files[1:]:
+        context.load_verify_locations(file)
     return context
 
 
 def _read_all(response: Any) -> bytes:
+    expected = response.headers.get("content-length")
+    endless = response.length_remaining is None and not response.chunked
+    # Nothing but the end of the connection would end it: a server that means that says so.
+    if endless and response.version > 10 and response.headers.get("connection", "").lower() != "close":
+        raise urllib3.exceptions.ProtocolError("the head of the answer was cut off")
     parts: list[bytes] = []
     size = 0
     while part := response.read1(_CHUNK):
@@ -318,7 +293,6 @@ def _read_all(response: Any) -> bytes:
         if size > BODY_LIMIT:
             raise MalformedError("store-malformed", f"the store's answer is larger than {BODY_LIMIT} bytes")
         parts.append(part)
-    expected = response.headers.get("content-length")
     if expected is not None and expected.isdigit() and size != int(expected):
         raise urllib3.exceptions.ProtocolError("the answer was cut off")
     return b"".join(parts)
@@ -356,24 +330,44 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 
 def reason(error: BaseException) -> str:
     """A failure in words: what the system or the TLS library calls it, without the request."""
-    known = next((text for kind, text in _REASONS if isinstance(error, kind)), "")
-    if type(error) is NewConnectionError:  # for urllib3 a kind of timeout; most often it was refused
-        known = ""
-    inner: BaseException | None = None if known else error
+    if type(error) is not NewConnectionError:  # for urllib3 a kind of timeout; most often it was refused
+        for kind, text in _REASONS:
+            if isinstance(error, kind):
+                return text
+    return next((text for one in _chain(error) if (text := _one_reason(one))), "the connection broke")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    one: BaseException | None = error
     for _ in range(6):
-        if inner is None:
-            break
-        known = _one_reason(inner)
-        if known:
-            break
-        args = [one for one in inner.args if isinstance(one, BaseException)]
-        inner = args[0] if args else inner.__cause__ or inner.__context__
-    return known or "the connection broke"
+        if one is None:
+            return
+        yield one
+        args = [arg for arg in one.args if isinstance(arg, BaseException)]
+        one = args[0] if args else one.__cause__ or one.__context__
 
 
 def _one_reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLEOFError):
+        return "the connection broke"
     if isinstance(error, ssl.SSLError):
+        if _turned_away(error):
+            return "it wants a client certificate, or not the one that it was shown"
         return f"TLS failed: {error.reason or 'no common version or certificate'}"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     return error.strerror.lower() if isinstance(error, OSError) and error.strerror else ""
+
+
+def _turned_away(error: BaseException) -> bool:
+    """Whether the server refused our certificate: under TLS 1.3 that arrives after the request was sent,
+    and nothing of it was read.
+    """
+    return any(
+        isinstance(one, ssl.SSLError)
+        and "ALERT" in (one.reason or "")
+        and any(word in (one.reason or "") for word in ("CERT", "UNKNOWN_CA"))
+        for one in _chain(error)
+    )
