@@ -1,0 +1,213 @@
+"""Keys in Consul: reads, writes, and questions that are held open."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from sealpipe.errors import TooLargeError, UnavailableError, UnsupportedError
+from sealpipe.stores.base import ABSENT, Check, Entry, Limits, Op, Put, check_key, check_prefix
+from sealpipe.stores.consul.answers import (
+    conflict,
+    entries,
+    malformed,
+    not_applied,
+    parsed,
+    refused,
+    results,
+    unknown,
+)
+from sealpipe.stores.consul.place import OPS
+from sealpipe.stores.http import Answer, Http
+
+BODY = 512 * 1024  # bytes of a transaction's JSON, and of a value
+LIMITS = Limits(value=380 * 1024, ops=OPS, request=BODY, history=3, transactional=True)
+_PAGE = 64  # keys of one page of a scan, also on servers before 1.14
+_WAIT = 55.0  # seconds that the server holds a question open
+_SOON = 1.0  # the same, once it has answered without news
+_SLACK = 5.0  # what it adds to spread its answers, and the way
+_PAUSE = 0.1  # seconds between two answers without news: some servers and proxies hold nothing open
+
+
+class ConsulStore:
+    """Versions are ModifyIndexes. Reads that must be fresh are `consistent`; all others are default ones."""
+
+    def __init__(self, http: Http, names: Mapping[str, str], *, ops: int = OPS) -> None:
+        self.http = http
+        self.limits = LIMITS._replace(ops=ops)
+        self._names = names
+
+    def size(self, ops: Sequence[Op]) -> int:
+        return len(_body(ops))
+
+    def get(self, key: str, *, fresh: bool = False, timeout: float = 10.0) -> Entry | None:
+        check_key(key)
+        return self._entry(key, self._read(key, {"consistent": ""} if fresh else {}, timeout))
+
+    def keys(self, prefix: str, *, timeout: float = 10.0) -> list[str]:
+        check_prefix(prefix)
+        answer = self._read(prefix, {"keys": "", "consistent": ""}, timeout)
+        if answer.status == 404:
+            return []
+        found = parsed(answer)
+        if not isinstance(found, list) or not all(isinstance(key, str) for key in found):
+            raise malformed()
+        return sorted(key for key in found if key.startswith(prefix) and not key.endswith("/"))
+
+    def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
+        deadline = time.monotonic() + timeout
+        names = self.keys(prefix, timeout=timeout)
+        size = min(_PAGE, self.limits.ops)
+        at = 0
+        while at < len(names):
+            page = names[at : at + size]
+            answer = self._page(page, max(0.001, deadline - time.monotonic()))
+            if answer.status == 413 and size > 1:
+                size = max(1, size // 4)  # their values together are more than a server answers
+                continue
+            if answer.status != 200:
+                raise refused(answer)
+            found = {entry.key: entry for entry in results(parsed(answer))}
+            yield from (found[name] for name in page if name in found)
+            at += len(page)
+
+    def _page(self, names: Sequence[str], timeout: float) -> Answer:
+        ops = [{"KV": {"Verb": "get-or-empty", "Key": name}} for name in names]
+        query = {**self._names, "consistent": ""}
+        return self.http.send("PUT", "/v1/txn", query=query, body=json.dumps(ops).encode(), timeout=timeout)
+
+    def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
+        body = self._checked(ops)
+        if len(ops) == 1 and isinstance(ops[0], Put):
+            self._put(ops[0], timeout)
+            return
+        answer = self.http.send("PUT", "/v1/txn", query=self._names, body=body, timeout=timeout, writes=True)
+        if answer.status == 409:
+            raise not_applied(answer, [op.key for op in ops for _ in _verbs(op)])
+        if answer.status != 200:
+            raise refused(answer, writes=True)
+        try:
+            done = json.loads(answer.body)
+        except (ValueError, RecursionError):
+            done = None
+        if not isinstance(done, dict) or done.get("Errors"):
+            raise unknown("a write with something else")
+
+    def _put(self, op: Put, timeout: float) -> None:
+        """One key as it is: without base64 and JSON, 128 KiB take half the time."""
+        index = "" if op.expect is None else "0" if op.expect == ABSENT else str(_index(op.expect))
+        answer = self.http.send(
+            "PUT",
+            f"/v1/kv/{quote(op.key)}",
+            query={**self._names, **({"cas": index} if index else {})},
+            body=op.value,
+            timeout=timeout,
+            writes=True,
+        )
+        if answer.status != 200:
+            raise refused(answer, writes=True)
+        said = answer.body.strip()
+        if said == b"false" and index:
+            raise conflict(op.key)
+        if said != b"true":
+            raise unknown("a write with something else")
+
+    def wait(self, key: str, after: str, *, timeout: float) -> bool:
+        check_key(key)
+        deadline = time.monotonic() + timeout
+        version, index = self._look(key, 0, max(0.5, min(10.0, timeout)))
+        longest = _WAIT
+        while version == after:
+            began = time.monotonic()
+            if began >= deadline:
+                return False
+            hold = min(deadline - began, longest)
+            version, found = self._look(key, index, hold)
+            # An index that went back, as after a restore, means nothing any more: begin anew.
+            index = 0 if found < index else max(found, 1)
+            took = time.monotonic() - began
+            # A restore wakes who waits before it can be seen, and holds who asks for the old index again.
+            longest = _SOON if took < hold else min(longest * 2, _WAIT)
+            if version == after and took < _PAUSE:
+                time.sleep(_PAUSE)
+        return True
+
+    def _look(self, key: str, index: int, hold: float) -> tuple[str, int]:
+        """The key's version and Consul's index; with an `index`, held until it is another."""
+        query = {"index": str(index), "wait": f"{max(1, int(hold * 1000))}ms"} if index else {}
+        late = hold + hold / 16 + min(_SLACK, 1.0 + hold)
+        answer = self._read(key, query, late if index else hold, held=bool(index))
+        entry = self._entry(key, answer)
+        text = answer.headers.get("x-consul-index", "")
+        if not (text.isascii() and text.isdigit() and len(text) < 21):
+            raise malformed()
+        return entry.version if entry else ABSENT, int(text)
+
+    def close(self) -> None:
+        self.http.close()
+
+    def _read(self, path: str, query: Mapping[str, str], timeout: float, *, held: bool = False) -> Answer:
+        query = {**self._names, **query}
+        answer = self.http.send("GET", f"/v1/kv/{quote(path)}", query=query, timeout=timeout, held=held)
+        if answer.status == 404 and "x-consul-index" not in answer.headers:
+            raise UnavailableError("store-unavailable", "what answers knows no keys: it is no Consul")
+        if answer.status not in (200, 404):
+            raise refused(answer)
+        return answer
+
+    def _entry(self, key: str, answer: Answer) -> Entry | None:
+        found = [] if answer.status == 404 else entries(parsed(answer))
+        if answer.status == 200 and [entry.key for entry in found] != [key]:
+            raise malformed()
+        return found[0] if found else None
+
+    def _checked(self, ops: Sequence[Op]) -> bytes:
+        """The body of a transaction, when it is one that Consul takes."""
+        keys = [op.key for op in ops]
+        for key in keys:
+            check_key(key)
+        if not ops or len(set(keys)) != len(keys):
+            raise UnsupportedError("bad-write", "a write has operations, and a key stands in it once")
+        if any(not isinstance(op, Put | Check) and op.expect == ABSENT for op in ops):
+            raise UnsupportedError("bad-write", "a delete cannot expect that the key is absent")
+        if any(isinstance(op, Put) and len(op.value) > LIMITS.value for op in ops):
+            raise TooLargeError("value-too-large", f"a value is larger than {LIMITS.value} bytes")
+        if sum(len(_verbs(op)) for op in ops) > self.limits.ops:
+            raise TooLargeError("write-too-large", f"a write holds more than {self.limits.ops} operations")
+        body = _body(ops)
+        if len(body) > LIMITS.request:
+            raise TooLargeError("write-too-large", f"a write is larger than {LIMITS.request} bytes")
+        return body
+
+
+def _body(ops: Sequence[Op]) -> bytes:
+    return json.dumps([{"KV": one} for op in ops for one in _verbs(op)], separators=(",", ":")).encode()
+
+
+def _verbs(op: Op) -> list[dict[str, Any]]:
+    if isinstance(op, Check):
+        if op.expect == ABSENT:
+            return [{"Verb": "check-not-exists", "Key": op.key}]
+        return [{"Verb": "check-index", "Key": op.key, "Index": _index(op.expect)}]
+    if isinstance(op, Put):
+        value = base64.b64encode(op.value).decode("ascii")
+        if op.expect is None:
+            return [{"Verb": "set", "Key": op.key, "Value": value}]
+        index = 0 if op.expect == ABSENT else _index(op.expect)
+        return [{"Verb": "cas", "Key": op.key, "Value": value, "Index": index}]
+    if op.expect is None:
+        return [{"Verb": "delete", "Key": op.key}]
+    # delete-cas of a key that is gone succeeds: the check makes it a conflict.
+    return [
+        {"Verb": "check-index", "Key": op.key, "Index": _index(op.expect)},
+        {"Verb": "delete-cas", "Key": op.key, "Index": _index(op.expect)},
+    ]
+
+
+def _index(version: str) -> int:
+    # A version of another store fits no key here; 0 would mean "create".
+    return int(version) if version.isdigit() and 0 < int(version) < 2**63 else 2**63 - 1
