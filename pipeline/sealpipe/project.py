@@ -243,7 +243,7 @@ def _find_overlaps(reader: _Reader, environments: Mapping[str, EnvironmentSpec])
         other = next((at for url, at in taken if _nested(url, spec.tree.at)), None)
         if other is not None:
             what = f"the tree of `{name}` and `{other}` stand inside of one another"
-            hint = "give the tree a place of its own, for example consul:127.0.0.1:8500/plain"
+            hint = "give the tree a place of its own, for example consul://127.0.0.1:8500/plain"
             reader.add("tree-overlap", ("environments", name, "tree", "at"), what, hint=hint)
         taken.append((spec.tree.at, f"{name}.tree"))
 

@@ -9,7 +9,11 @@ import click
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common
 
-_EXAMPLES = ("sealpipe doctor", "sealpipe doctor production", "sealpipe doctor consul:127.0.0.1:8500/config")
+_EXAMPLES = (
+    "sealpipe doctor",
+    "sealpipe doctor production",
+    "sealpipe doctor consul://127.0.0.1:8500/config",
+)
 
 
 @options.command("doctor", examples=_EXAMPLES)
