@@ -5,20 +5,28 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import contextlib
-import hashlib
 import json
 import re
-from collections.abc import Sequence
-from typing import Any
 
 from sealpipe.errors import TrustError
+
+try:
+    from _blake2 import blake2b as blake2b  # noqa: PLC0414  # used by others too
+except ImportError:  # where hashlib has it from elsewhere; the way through it loads OpenSSL
+    from hashlib import blake2b as blake2b  # noqa: PLC0414
+
+TYPE_CHECKING = False  # as in frozen.py
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 INT_LIMIT = 2**53 - 1
 DEPTH_LIMIT = 64
 _MANY = 1_000_000
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+_URL_SAFE, _STANDARD = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 # The closing quote is optional: a match that can fail is tried again at every quote, in quadratic time.
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
@@ -157,7 +165,7 @@ def lp(data: bytes) -> bytes:
 
 def labelled(size: int, label: str, data: bytes) -> bytes:
     """`H<size>(label, data)` of the format: BLAKE2b of `size` bytes over label, newline, data."""
-    return hashlib.blake2b(label.encode("ascii") + b"\n" + data, digest_size=size).digest()
+    return blake2b(label.encode("ascii") + b"\n" + data, digest_size=size).digest()
 
 
 def plan_digest(rows: Sequence[tuple[str, str, str, str]]) -> str:
@@ -167,14 +175,14 @@ def plan_digest(rows: Sequence[tuple[str, str, str, str]]) -> str:
 
 
 def to_base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE).rstrip(b"=").decode("ascii")
 
 
 def from_base64url(text: str) -> bytes:
     """Decode the one accepted spelling. Raises ValueError for padding, foreign characters or stray bits."""
     if not _BASE64URL.fullmatch(text):
         raise ValueError("not base64url")
-    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    data = binascii.a2b_base64(text.encode("ascii").translate(_STANDARD) + b"=" * (-len(text) % 4))
     if to_base64url(data) != text:
         raise ValueError("not the canonical base64url spelling")
     return data

@@ -46,7 +46,7 @@ def unhex(text: str) -> bytes:
 def identity(given: Row) -> Row:
     found = keys.parse_identity(given["identity"])
     return {
-        "secret": bytes(found.read.to_nacl()).hex(),
+        "secret": found.read.secret().hex(),
         "public": found.read.public.hex(),
         "recipient": found.read.recipient,
         "text": keys.format_public("x25519", found.read.public),
@@ -60,9 +60,9 @@ def key(given: Row) -> Row:
     try:
         match given["kind"]:
             case "identity":
-                return {"key": bytes(keys.parse_identity(text).read.to_nacl()).hex()}
+                return {"key": keys.parse_identity(text).read.secret().hex()}
             case "machine":
-                return {"key": bytes(keys.parse_signing_key(text).to_nacl()).hex()}
+                return {"key": keys.parse_signing_key(text).secret()[:32].hex()}
             case "recipient":
                 return {"key": keys.parse_recipient(text).hex()}
             case kind:
@@ -186,7 +186,7 @@ def which_is_newer(given: Row) -> Row:
 def box(given: Row) -> Row:
     to = keys.PrivateKey(unhex(given["secret"]))
     found = unbox(unhex(given["box"]), to, expect_public=unhex(given["stated"]))
-    return {"opened": bytes(found.to_nacl()).hex()}
+    return {"opened": found.secret().hex()}
 
 
 def keyring(given: Row) -> Row:
@@ -195,7 +195,7 @@ def keyring(given: Row) -> Row:
     opened = document_keys(ring, keys.PrivateKey(unhex(given["secret"])))
     return {
         "documents": {
-            document: [bytes(one.to_nacl()).hex() for one in several] for document, several in opened.items()
+            document: [one.secret().hex() for one in several] for document, several in opened.items()
         }
     }
 

@@ -49,7 +49,7 @@ class TestNothingPrints:
         identity = Identity(SECRET)
         for hidden in (
             SECRET,
-            bytes(identity.sign.to_nacl()),
+            identity.sign.secret(),
         ):
             for spelled in (hidden.hex(), repr(hidden), bech32.encode("age-secret-key-", hidden)):
                 assert spelled not in shown

@@ -6,19 +6,18 @@ What a key is for is not decided here.
 
 from __future__ import annotations
 
-import hashlib
+import os
 import re
-from typing import NoReturn
-
-import nacl.public
-import nacl.signing
-import nacl.utils
 
 from sealpipe import fields, tokens
-from sealpipe.canonical import to_base64url
-from sealpipe.crypto import bech32
+from sealpipe.canonical import blake2b, to_base64url
+from sealpipe.crypto import bech32, sodium
 from sealpipe.crypto.points import check_point
 from sealpipe.errors import TrustError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 IDENTITY_PREFIX = "age-secret-key-"
 RECIPIENT_PREFIX = "age"
@@ -53,52 +52,52 @@ class _Silent:
 class PrivateKey(_Silent):
     """An X25519 private key."""
 
-    __slots__ = ("_nacl", "_shared", "public")
+    __slots__ = ("_secret", "_shared", "key_id", "public")
 
     def __init__(self, secret: bytes) -> None:
-        self._nacl = nacl.public.PrivateKey(secret)
+        self._secret = secret
         self._shared: dict[bytes, bytes] = {}
-        self.public = bytes(self._nacl.public_key)
+        self.public = sodium.public_of(secret)
+        self.key_id = tokens.key_id(self.public)
 
     @property
     def recipient(self) -> str:
         return bech32.encode(RECIPIENT_PREFIX, self.public)
 
-    @property
-    def key_id(self) -> bytes:
-        return tokens.key_id(self.public)
-
     def shown(self) -> str:
         return self.recipient
 
     def shared_key(self, public: bytes) -> bytes:
-        """For this folder only: the box key with another party, kept because values share ephemeral keys."""
-        if public not in self._shared:
+        """For this folder only: the box key with another party, kept because values share ephemeral keys.
+
+        Raises TrustError for a point that no secret may be sealed to.
+        """
+        found = self._shared.get(public)
+        if found is None:
             if len(self._shared) >= _SHARED_LIMIT:
                 self._shared.clear()
-            self._shared[public] = nacl.public.Box(self._nacl, nacl.public.PublicKey(public)).shared_key()
-        return self._shared[public]
+            found = self._shared[public] = sodium.shared_key(check_point(public), self._secret)
+        return found
 
-    def to_nacl(self) -> nacl.public.PrivateKey:
-        """For this folder only: its `str` prints the key."""
-        return self._nacl
+    def secret(self) -> bytes:
+        """For this folder only: the key itself."""
+        return self._secret
 
 
 class SigningKey(_Silent):
     """An Ed25519 signing key; `crypto.signing.sign` uses it."""
 
-    __slots__ = ("_nacl", "public")
+    __slots__ = ("_pair", "public")
 
     def __init__(self, seed: bytes) -> None:
-        self._nacl = nacl.signing.SigningKey(seed)
-        self.public = bytes(self._nacl.verify_key)
+        self.public, self._pair = sodium.signing_pair(seed)
 
     def shown(self) -> str:
         return format_public("ed25519", self.public)
 
-    def to_nacl(self) -> nacl.signing.SigningKey:
-        """For this folder only: its `str` prints the key."""
-        return self._nacl
+    def secret(self) -> bytes:
+        """For this folder only: seed and public key, as signing wants them."""
+        return self._pair
 
 
 class Identity(_Silent):
@@ -108,7 +107,7 @@ class Identity(_Silent):
 
     def __init__(self, secret: bytes) -> None:
         self.read = PrivateKey(secret)
-        self.sign = SigningKey(hashlib.blake2b(_SIGN_LABEL, key=secret, digest_size=32).digest())
+        self.sign = SigningKey(blake2b(_SIGN_LABEL, key=secret, digest_size=32).digest())
 
     def shown(self) -> str:
         return self.read.recipient
@@ -116,19 +115,19 @@ class Identity(_Silent):
 
 def generate_private_key() -> tuple[PrivateKey, str]:
     """A new reading key and its `AGE-SECRET-KEY-1…` text, which is stored once and never printed again."""
-    secret = nacl.utils.random(32)
+    secret = os.urandom(32)
     return PrivateKey(secret), bech32.encode(IDENTITY_PREFIX, secret).upper()
 
 
 def generate_identity() -> tuple[Identity, str]:
     """A person's new key and its `AGE-SECRET-KEY-1…` text."""
-    secret = nacl.utils.random(32)
+    secret = os.urandom(32)
     return Identity(secret), bech32.encode(IDENTITY_PREFIX, secret).upper()
 
 
 def generate_signing_key() -> tuple[SigningKey, str]:
     """A machine's or recovery key and its `SEALPIPE-SIGNING-KEY-1…` text."""
-    seed = nacl.utils.random(32)
+    seed = os.urandom(32)
     return SigningKey(seed), bech32.encode(SIGNING_PREFIX, seed).upper()
 
 

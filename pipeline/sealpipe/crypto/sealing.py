@@ -6,20 +6,18 @@ whether a public key belongs to the document, is decided elsewhere (`keyrings`).
 
 from __future__ import annotations
 
-from typing import Any
-
-import nacl.bindings
-import nacl.exceptions
-import nacl.public
-import nacl.secret
-import nacl.utils
+import os
 
 from sealpipe import tokens
-from sealpipe.crypto import spelling
+from sealpipe.crypto import sodium, spelling
 from sealpipe.crypto.keys import PrivateKey
 from sealpipe.crypto.points import check_point
 from sealpipe.errors import TrustError
 from sealpipe.tokens import Token
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 encode_plain = spelling.encode_plain
 decode_plain = spelling.decode_plain
@@ -36,24 +34,19 @@ class Sealer:
         """The token's text. Raises UsageError for a value that cannot be sealed as that type."""
         plain = encode_plain(value, kind)
         if public not in self._ephemeral:
-            self._ephemeral[public] = PrivateKey(nacl.utils.random(32))
-        return str(
-            seal_with(
-                plain, kind, place, public, ephemeral=self._ephemeral[public], random=nacl.utils.random(16)
-            )
-        )
+            self._ephemeral[public] = PrivateKey(os.urandom(32))
+        ephemeral = self._ephemeral[public]
+        return str(seal_with(plain, kind, place, public, ephemeral=ephemeral, random=os.urandom(16)))
 
 
 def seal_with(
     plain: bytes, kind: str, place: bytes, public: bytes, *, ephemeral: PrivateKey, random: bytes
 ) -> Token:
     """The deterministic core of `Sealer.seal`: ephemeral key and random bytes are used for nothing else."""
-    check_point(public)
+    key = ephemeral.shared_key(public)
     tag = tokens.place_tag(place)
     header = tokens.associated_data(kind, public, ephemeral.public, place)
-    padded = nacl.bindings.sodium_pad(plain, tokens.PAD)
-    aead = nacl.secret.Aead(ephemeral.shared_key(public))
-    body = aead.encrypt(padded, header, tag + random).ciphertext
+    body = sodium.encrypt(sodium.pad(plain, tokens.PAD), header, tag + random, key)
     return Token(kind, tokens.key_id(public), ephemeral.public, tag, random, body)
 
 
@@ -70,10 +63,9 @@ def open_value(token: Token, place: bytes, private: PrivateKey) -> Any:
     header = tokens.associated_data(token.type, private.public, token.ephemeral, place)
     plain: bytes | None = None
     try:
-        check_point(token.ephemeral)
-        aead = nacl.secret.Aead(private.shared_key(token.ephemeral))
-        plain = nacl.bindings.sodium_unpad(aead.decrypt(token.body, header, token.nonce), tokens.PAD)
-    except (nacl.exceptions.CryptoError, TrustError, ValueError, RuntimeError):
+        key = private.shared_key(token.ephemeral)
+        plain = sodium.unpad(sodium.decrypt(token.body, header, token.nonce, key), tokens.PAD)
+    except (TrustError, ValueError):
         pass
     if plain is None:
         raise _unreadable("it was altered")
@@ -90,8 +82,7 @@ def _unreadable(reason: str) -> TrustError:
 
 def box(private: PrivateKey, to_public: bytes) -> bytes:
     """The private key for the holder of `to_public`'s private half: 80 bytes, anonymous."""
-    check_point(to_public)
-    return nacl.public.SealedBox(nacl.public.PublicKey(to_public)).encrypt(bytes(private.to_nacl()))
+    return sodium.seal(private.secret(), check_point(to_public))
 
 
 def unbox(
@@ -101,8 +92,8 @@ def unbox(
     fit `expect_public`: anybody could have written the box. A draft names keys by id: `expect_id`."""
     secret = b""
     try:
-        secret = nacl.public.SealedBox(key.to_nacl()).decrypt(data)
-    except (nacl.exceptions.CryptoError, ValueError, RuntimeError):
+        secret = sodium.unseal(data, key.public, key.secret())
+    except ValueError:
         secret = b""
     found = PrivateKey(secret) if len(secret) == 32 else None
     fits = found is not None and (

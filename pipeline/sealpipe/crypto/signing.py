@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-
-import nacl.exceptions
-import nacl.signing
-
+from sealpipe.canonical import blake2b
+from sealpipe.crypto import sodium
 from sealpipe.crypto.keys import SigningKey
 
 KINDS = ("ROOT", "TRUST", "KEYRING", "RELEASE", "APPROVAL", "STATE")
@@ -16,20 +13,14 @@ def message(kind: str, body: bytes) -> bytes:
     """The bytes that are signed."""
     if kind not in KINDS:
         raise ValueError("unknown kind of signature")
-    return f"SEALPIPE-{kind}-1\n".encode() + hashlib.blake2b(body).digest()
+    return f"SEALPIPE-{kind}-1\n".encode() + blake2b(body).digest()
 
 
 def sign(kind: str, body: bytes, key: SigningKey) -> bytes:
     """A signature of 64 bytes."""
-    return key.to_nacl().sign(message(kind, body)).signature
+    return sodium.sign(message(kind, body), key.secret())
 
 
 def verify(kind: str, body: bytes, public: bytes, signature: bytes) -> bool:
     """Whether `signature` is this key's over this body. Says nothing of whether the key may sign."""
-    if len(public) != 32 or len(signature) != 64:
-        return False
-    try:
-        nacl.signing.VerifyKey(public).verify(message(kind, body), signature)
-    except (nacl.exceptions.BadSignatureError, ValueError):
-        return False
-    return True
+    return sodium.verify(message(kind, body), public, signature)
