@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import typing
 from typing import Any
 
 import pytest
 
-from sealpipe.frozen import field, frozen, replace
+from sealpipe.frozen import NamedTuple, field, frozen, replace
 
 
 @frozen
@@ -86,3 +87,104 @@ def test_copied_and_pickled() -> None:
     point = Point(1, made=[3])
     assert copy.copy(point) == copy.deepcopy(point) == pickle.loads(pickle.dumps(point)) == point  # noqa: S301
     assert copy.deepcopy(point).made is not point.made
+
+
+class Ours(NamedTuple):
+    """Three fields."""
+
+    a: int
+    b: str = "b"
+    c: tuple[int, ...] = ()
+
+    @property
+    def twice(self) -> int:
+        return 2 * self.a
+
+    def __str__(self) -> str:
+        return f"<{self.a}>"
+
+    @classmethod
+    def empty(cls) -> Ours:
+        return cls(0)
+
+
+class Theirs(typing.NamedTuple):
+    """Three fields."""
+
+    a: int
+    b: str = "b"
+    c: tuple[int, ...] = ()
+
+    @property
+    def twice(self) -> int:
+        return 2 * self.a
+
+    def __str__(self) -> str:
+        return f"<{self.a}>"
+
+    @classmethod
+    def empty(cls) -> Theirs:
+        return cls(0)
+
+
+class Below(Ours):
+    """A class below a tuple with names."""
+
+    __slots__ = ()
+
+
+class Needs(NamedTuple):
+    one: int
+    two: int
+
+
+def test_a_tuple_with_names_is_what_typing_makes_of_it() -> None:
+    mine: Any
+    theirs: Any
+    for mine, theirs in ((Ours(1), Theirs(1)), (Ours(b="x", a=2, c=(3,)), Theirs(b="x", a=2, c=(3,)))):
+        assert mine == theirs == tuple(mine)
+        assert hash(mine) == hash(theirs)
+        assert repr(mine) == repr(theirs).replace("Theirs", "Ours")
+        assert str(mine) == str(theirs)
+        assert mine.twice == theirs.twice
+        assert mine._asdict() == theirs._asdict()
+        assert mine._replace(a=9) == theirs._replace(a=9)
+        assert type(mine._replace(a=9)) is Ours
+        assert Ours._make(mine) == mine
+        assert copy.copy(mine) == copy.deepcopy(mine) == mine
+        assert pickle.loads(pickle.dumps(mine)) == mine  # noqa: S301
+        assert type(pickle.loads(pickle.dumps(mine))) is Ours  # noqa: S301
+        match mine:
+            case Ours(a, b):
+                assert (a, b) == (mine.a, mine.b)
+    assert Ours.empty() == (0, "b", ())
+    for name in ("_fields", "_field_defaults", "__match_args__", "__slots__", "__doc__"):
+        assert getattr(Ours, name) == getattr(Theirs, name)
+    assert typing.get_type_hints(Ours) == typing.get_type_hints(Theirs)
+    assert (Ours.__name__, Ours.__module__, Ours.__bases__) == ("Ours", __name__, (tuple,))
+    assert not hasattr(Ours(1), "__dict__")
+    assert Below(1) == Below(1)._replace(a=1) == Ours(1)
+    assert type(Below(1)._replace(a=2)) is Below
+
+
+def test_a_tuple_with_names_refuses_what_typing_does() -> None:
+    made: Any
+    for made in (Ours, Theirs):
+        for call in (
+            lambda made=made: made(),
+            lambda made=made: made(1, "", (), 4),
+            lambda made=made: made(1, z=1),
+            lambda made=made: made(1, a=1),
+            lambda made=made: made._make([1]),
+        ):
+            with pytest.raises(TypeError):
+                call()
+        with pytest.raises((ValueError, TypeError)):
+            made(1)._replace(z=1)
+        with pytest.raises(AttributeError):
+            made(1).a = 2
+    assert Needs(1, 2)[1] == 2
+    with pytest.raises(TypeError):
+        type(NamedTuple)(
+            "Bad", (NamedTuple,), {"__qualname__": "Bad", "__annotations__": {"a": int, "b": int}, "a": 1}
+        )

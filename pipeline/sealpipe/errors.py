@@ -8,7 +8,8 @@ exception carries the value on.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from sealpipe.frozen import NamedTuple
 
 
 class Where(NamedTuple):

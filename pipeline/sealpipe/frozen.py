@@ -1,8 +1,10 @@
 """Frozen values: what `@dataclass(frozen=True, slots=True)` makes, at an eighth of its cost.
 
 A command declares sixty of them and a service thirty; the standard decorator compiles six functions for
-each, and its module brings `inspect`. Here one is compiled and five are shared. What it makes is a dataclass
-to everybody else: `dataclasses.replace`, `fields` and `asdict` work on it. Bottom of the tree.
+each, and its module brings `inspect`. Here five are shared, and one is compiled when the first value is made:
+most classes of a run have none. What it makes is a dataclass to everybody else: `dataclasses.replace`,
+`fields` and `asdict` work on it. `NamedTuple` is `typing`'s in the same way, without `typing`: with it every
+command would start a fifth slower. Bottom of the tree.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ TYPE_CHECKING = False  # typing is one of the modules that are not wanted here
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn, TypeVar, dataclass_transform
+    from typing import NamedTuple as NamedTuple  # noqa: PLC0414  # others take it from here
 
     T = TypeVar("T")
 else:
@@ -79,9 +82,15 @@ def frozen(cls: type[T]) -> type[T]:
     own["__match_args__"] = tuple(fields)
     own["__dataclass_fields__"] = fields
     own["__dataclass_params__"] = _Params
-    own["__init__"] = _initializer(fields, cls.__qualname__)
+
+    def first(self: Any, /, *values: Any, **named: Any) -> None:
+        done.__init__ = _initializer(fields, cls.__qualname__)
+        done.__init__(self, *values, **named)
+
+    own["__init__"] = first
     made_class: Any = type(cls)
-    found: type[T] = made_class(cls.__name__, cls.__bases__, own)
+    done: Any = made_class(cls.__name__, cls.__bases__, own)
+    found: type[T] = done
     return found
 
 
@@ -159,3 +168,77 @@ _SHARED: dict[str, Any] = {
     "__getstate__": _getstate,
     "__setstate__": _setstate,
 }
+
+
+# ---- tuples with names
+
+
+def _of_named(own: dict[str, Any]) -> Any:
+    """A tuple class from the body of a class: what `typing.NamedTuple` makes of it."""
+    from collections import _tuplegetter  # type: ignore[attr-defined]  # what namedtuple itself uses
+
+    fields = tuple(own.get("__annotations__", ()))
+    defaults = {name: own[name] for name in fields if name in own}
+    if fields[len(fields) - len(defaults) :] != tuple(defaults):
+        raise TypeError("a field without a default follows one with a default")
+
+    def first(cls: Any, /, *values: Any, **named: Any) -> Any:
+        names = ", ".join(fields)
+        new = eval(f"lambda _cls, {names}: _new(_cls, ({names},))", {"_new": tuple.__new__})  # noqa: S307
+        new.__defaults__ = tuple(defaults.values())
+        new.__qualname__ = f"{own['__qualname__']}.__new__"
+        made.__new__ = staticmethod(new)
+        return made.__new__(cls, *values, **named)
+
+    own |= {name: _tuplegetter(at, name) for at, name in enumerate(fields)}
+    own |= {name: method for name, method in _NAMED.items() if name not in own}
+    own |= {"__slots__": (), "_fields": fields, "_field_defaults": defaults, "__match_args__": fields}
+    own["__new__"] = first
+    made: Any = type(own["__qualname__"].rpartition(".")[2], (tuple,), own)
+    return made
+
+
+def _named_make(cls: Any, values: Any) -> Any:
+    made = tuple.__new__(cls, values)
+    if len(made) != len(cls._fields):
+        raise TypeError(f"Expected {len(cls._fields)} arguments, got {len(made)}")
+    return made
+
+
+def _named_replace(self: Any, /, **changes: Any) -> Any:
+    made = self._make([changes.pop(name, value) for name, value in zip(self._fields, self, strict=True)])
+    if changes:
+        raise ValueError(f"Got unexpected field names: {list(changes)!r}")
+    return made
+
+
+def _named_dict(self: Any) -> dict[str, Any]:
+    return dict(zip(self._fields, self, strict=True))
+
+
+def _named_repr(self: Any) -> str:
+    shown = [f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True)]
+    return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _named_arguments(self: Any) -> tuple[Any, ...]:
+    return tuple(self)
+
+
+_NAMED: dict[str, Any] = {
+    "_make": classmethod(_named_make),
+    "_replace": _named_replace,
+    "__replace__": _named_replace,
+    "_asdict": _named_dict,
+    "__repr__": _named_repr,
+    "__getnewargs__": _named_arguments,
+}
+
+if not TYPE_CHECKING:
+
+    class _Named(type):
+        def __new__(cls, name, bases, own):
+            return _of_named(own) if bases else super().__new__(cls, name, bases, own)
+
+    class NamedTuple(metaclass=_Named):
+        """Base of a tuple with names, as `typing.NamedTuple`. Not generic, nothing beside it as a base."""

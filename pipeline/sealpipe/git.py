@@ -13,9 +13,9 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from sealpipe.errors import SealpipeError, UsageError
+from sealpipe.frozen import NamedTuple
 
 _TIMEOUT = 120.0
 _NO_GIT = "git was not found on PATH"

@@ -8,9 +8,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.errors import Finding, InputError, Where
+from sealpipe.frozen import NamedTuple
 from sealpipe.paths import Path, from_reference, show_path
 
 Steps = tuple[str | int, ...]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.canonical import canonical, labelled, to_base64url
 from sealpipe.crypto import bech32
 from sealpipe.crypto.points import check_point
 from sealpipe.errors import TrustError, Where
 from sealpipe.fields import NAME, Fields
-from sealpipe.frozen import field, frozen
+from sealpipe.frozen import NamedTuple, field, frozen
 from sealpipe.released import Stanzas, Unit
 from sealpipe.tokens import key_id
 from sealpipe.trust import Role, Trust, Verify, named_pairs, signers

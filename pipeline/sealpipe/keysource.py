@@ -14,10 +14,11 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sealpipe.errors import TrustError, UsageError
 from sealpipe.files import write_once
+from sealpipe.frozen import NamedTuple
 
 if TYPE_CHECKING:
     from sealpipe.crypto.keys import Identity, PrivateKey, SigningKey

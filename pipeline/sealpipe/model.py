@@ -6,10 +6,10 @@ The order is a type: `plan` takes a ValidatedConfig, which only `stages.validate
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.errors import Finding
-from sealpipe.frozen import field, frozen
+from sealpipe.frozen import NamedTuple, field, frozen
 from sealpipe.keyrings import Keyring
 from sealpipe.paths import Path
 from sealpipe.project import Project

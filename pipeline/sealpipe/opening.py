@@ -6,11 +6,12 @@ Who signed the keyring is not checked here; that each box fits the public key it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.crypto.keys import PrivateKey
 from sealpipe.crypto.sealing import open_value, unbox
 from sealpipe.errors import TrustError
+from sealpipe.frozen import NamedTuple
 from sealpipe.keyrings import PEOPLE, Keyring, Reader
 from sealpipe.model import Document, Sealed, Workspace
 from sealpipe.paths import Concrete, Member, Path

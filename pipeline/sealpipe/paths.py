@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from sealpipe.frozen import NamedTuple
 
 
 class Member(NamedTuple):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from sealpipe.frozen import field, frozen
+from sealpipe.frozen import NamedTuple, field, frozen
 
 SEQ_LIMIT = 2**48
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.canonical import labelled
 from sealpipe.errors import TrustError, Where
 from sealpipe.fields import Fields
-from sealpipe.frozen import frozen
+from sealpipe.frozen import NamedTuple, frozen
 
 Verify = Callable[[str, bytes, bytes, bytes], bool]
 """kind, body, public key, signature -> whether the signature is this key's."""

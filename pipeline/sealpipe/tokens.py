@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from sealpipe.canonical import canonical, from_base64url, labelled, lp, to_base64url
 from sealpipe.errors import TrustError
+from sealpipe.frozen import NamedTuple
 from sealpipe.paths import Member, Segment
 
 TYPES = ("str", "int", "float", "bool", "object", "array", "bytes")

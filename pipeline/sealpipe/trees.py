@@ -15,10 +15,11 @@ import weakref
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Protocol
 
 from sealpipe import git
 from sealpipe.errors import Finding, InputError, SealpipeError, UsageError, Where
+from sealpipe.frozen import NamedTuple
 from sealpipe.git import Head
 
 PROJECT_FILE = "sealpipe.yaml"

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.canonical import canonical, labelled, strict_json
 from sealpipe.errors import TrustError, Where
 from sealpipe.fields import Fields
-from sealpipe.frozen import field, frozen
+from sealpipe.frozen import NamedTuple, field, frozen
 from sealpipe.roots import (
     ALPHABET,
     ROOT_LIMIT,

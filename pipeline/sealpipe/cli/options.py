@@ -18,14 +18,14 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
 from sealpipe.cli import output
 from sealpipe.cli.registry import take_common
 from sealpipe.errors import UsageError
-from sealpipe.frozen import frozen
+from sealpipe.frozen import NamedTuple, frozen
 from sealpipe.released import Unit
 
 

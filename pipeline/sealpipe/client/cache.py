@@ -10,12 +10,11 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from sealpipe.canonical import strict_json
 from sealpipe.errors import SealpipeError
 from sealpipe.files import locked, write_atomic
-from sealpipe.frozen import field, frozen
+from sealpipe.frozen import NamedTuple, field, frozen
 from sealpipe.released import Order, Release, Unit
 from sealpipe.releases.check import Seen, seen
 

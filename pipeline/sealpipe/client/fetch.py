@@ -8,7 +8,7 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sealpipe.client.source import shown_url
 from sealpipe.errors import (
@@ -20,6 +20,7 @@ from sealpipe.errors import (
     UnsupportedError,
     UsageError,
 )
+from sealpipe.frozen import NamedTuple
 from sealpipe.released import Unit
 
 if TYPE_CHECKING:

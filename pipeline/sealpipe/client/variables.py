@@ -6,11 +6,12 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.client.opened import Opened
 from sealpipe.client.source import variable_prefix
 from sealpipe.errors import RefusedError
+from sealpipe.frozen import NamedTuple
 from sealpipe.paths import Concrete, show_path, to_pointer
 
 _NAME = re.compile(r"[A-Z0-9_]+")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.documents.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from sealpipe.documents.scalars import quoted
@@ -22,6 +22,7 @@ from sealpipe.documents.source import (
     is_null,
 )
 from sealpipe.documents.write import block_lines, entry_lines, fits_inline, inline, item_lines, key_text
+from sealpipe.frozen import NamedTuple
 from sealpipe.paths import Member, Path, Segment
 
 

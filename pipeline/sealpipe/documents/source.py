@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.documents import nodes
 from sealpipe.documents.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from sealpipe.documents.read import read_yaml
 from sealpipe.documents.write import Layout
 from sealpipe.errors import InputError, RefusedError, Where
-from sealpipe.frozen import field, frozen
+from sealpipe.frozen import NamedTuple, field, frozen
 
 Collection = MappingNode | SequenceNode
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.documents.scalars import scalar_text
+from sealpipe.frozen import NamedTuple
 
 _WIDTH = 100
 

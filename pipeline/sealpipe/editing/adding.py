@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.crypto.sealing import Sealer
@@ -14,6 +14,7 @@ from sealpipe.editing.given import Given, infer_schema, looks_like_a_secret
 from sealpipe.editing.sealing import place_of
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import RefusedError, TrustError, UsageError, Where
+from sealpipe.frozen import NamedTuple
 from sealpipe.keyrings import Keyring
 from sealpipe.membership.keyring_edit import (
     ensure_document_key,

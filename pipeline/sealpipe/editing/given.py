@@ -10,10 +10,11 @@ import re
 import secrets
 import string
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.documents.read import read_yaml
 from sealpipe.errors import InputError, UsageError
+from sealpipe.frozen import NamedTuple
 from sealpipe.membership.slots import Slot
 from sealpipe.schemas.compile import plain_check
 from sealpipe.schemas.engine import Problem

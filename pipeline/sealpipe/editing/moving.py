@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.crypto.sealing import Sealer, type_of
 from sealpipe.documents.edit import move, replace_values
@@ -14,7 +14,7 @@ from sealpipe.editing.sealing import line_of, merge_keys_of, place_of, present_a
 from sealpipe.editing.values import explain_value
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, RefusedError, UsageError
-from sealpipe.frozen import replace
+from sealpipe.frozen import NamedTuple, replace
 from sealpipe.jsontext import add_property
 from sealpipe.membership.slots import Slot, typed_path
 from sealpipe.opening import DocumentKeys, open_token

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.crypto.sealing import Sealer
 from sealpipe.documents.edit import replace_values, set_value
@@ -24,7 +24,7 @@ from sealpipe.editing.sealing import (
 )
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, SealpipeError, TrustError
-from sealpipe.frozen import field, frozen, replace
+from sealpipe.frozen import NamedTuple, field, frozen, replace
 from sealpipe.membership.slots import schema_of, units_of
 from sealpipe.model import Document, Workspace
 from sealpipe.opening import DocumentKeys, open_token

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.crypto.sealing import Sealer, type_of
 from sealpipe.documents.edit import set_value
@@ -18,6 +18,7 @@ from sealpipe.documents.read import read_yaml
 from sealpipe.editing.given import Given
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, RefusedError, TrustError, Where
+from sealpipe.frozen import NamedTuple
 from sealpipe.membership.slots import schema_of
 from sealpipe.model import Document, DocumentId, Workspace
 from sealpipe.opening import DocumentKeys, open_token

@@ -7,12 +7,12 @@ import secrets
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from sealpipe import git
 from sealpipe.crypto.keys import Identity
 from sealpipe.editing.writing import FileEdit
 from sealpipe.errors import RefusedError
+from sealpipe.frozen import NamedTuple
 from sealpipe.keyrings import keyring_data, keyring_file
 from sealpipe.membership.keyring_edit import keyring_header, new_keyring, signed_keyring
 from sealpipe.membership.signed_files import signed_edit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.crypto.sealing import Sealer
 from sealpipe.documents import edit
@@ -12,6 +12,7 @@ from sealpipe.editing.given import Given, infer_schema, problems
 from sealpipe.editing.sealing import line_of, present_at, seal_at
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, UsageError
+from sealpipe.frozen import NamedTuple
 from sealpipe.jsontext import add_property
 from sealpipe.membership.slots import Slot, units_of
 from sealpipe.model import DocumentId

@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from sealpipe.errors import RefusedError, Where
 from sealpipe.files import locked, write_atomic
+from sealpipe.frozen import NamedTuple
 
 LOCK = ".sealpipe/edit.lock"
 JOURNAL = ".sealpipe/edit.journal"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from sealpipe.documents import edit
 from sealpipe.documents.read import read_yaml
@@ -12,7 +11,7 @@ from sealpipe.errors import Finding, RefusedError, TrustError, Where
 from sealpipe.files import locked, write_atomic
 from sealpipe.flows.drafts import chosen_units, render
 from sealpipe.flows.targets import primary, reader_of
-from sealpipe.frozen import replace
+from sealpipe.frozen import NamedTuple, replace
 from sealpipe.model import Broken, Change, Document, DocumentId, Drafted, Workspace
 from sealpipe.paths import Path as SettingPath
 from sealpipe.paths import settle, show_path

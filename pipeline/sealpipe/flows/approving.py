@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.documents.write import dump_yaml
@@ -13,6 +12,7 @@ from sealpipe.files import write_atomic
 from sealpipe.flows.drafts import need_published_environment
 from sealpipe.flows.planning import Request, plan_published
 from sealpipe.flows.ship import approval_digest, check_expected, need_trust
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Plan, UnitPlan, Workspace
 from sealpipe.publishing.approvals import approval_file, approve, role_of
 from sealpipe.trees import WorkTree

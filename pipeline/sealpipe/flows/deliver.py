@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from sealpipe.errors import Finding, RefusedError, SealpipeError, StoreError
 from sealpipe.flows.targets import Target, mirrors_of, opened
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Batch, Broken, Head, Receipt, TreeReport, Workspace
 from sealpipe.publishing.collect import collect
 from sealpipe.publishing.heads import Reader, digests, head, heads, needs

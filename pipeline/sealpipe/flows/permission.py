@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from sealpipe import git
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.errors import RefusedError, TrustError, Where
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Workspace
 from sealpipe.publishing.approvals import Missing, approvals, missing
 from sealpipe.released import Release, Unit

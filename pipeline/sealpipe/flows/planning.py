@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from sealpipe.errors import SealpipeError, UsageError
 from sealpipe.flows.drafts import Rendered, chosen_units, render, schema_of, with_origins
 from sealpipe.flows.targets import Target, primary, reader_of
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Broken, Drafted, Head, Plan, Workspace
 from sealpipe.paths import from_pointer
 from sealpipe.publishing.heads import Reader, heads, released

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.errors import Finding, RefusedError, TrustError
@@ -17,7 +17,7 @@ from sealpipe.flows.drafts import need_published_environment, schema_of
 from sealpipe.flows.permission import Signer, approvals_for, entry_of, not_approved, signer_for
 from sealpipe.flows.ship import check_trust_version, need_trust
 from sealpipe.flows.targets import Target, primary, reader_of
-from sealpipe.frozen import field, frozen
+from sealpipe.frozen import NamedTuple, field, frozen
 from sealpipe.model import Broken, Head, Publication, Workspace
 from sealpipe.paths import show_path
 from sealpipe.publishing.approvals import Missing

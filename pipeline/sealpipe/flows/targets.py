@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from sealpipe.crypto.signing import verify
 from sealpipe.errors import TrustError
 from sealpipe.flows.drafts import need_published_environment
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Workspace
 from sealpipe.publishing.heads import Reader
 from sealpipe.roots import root_digest

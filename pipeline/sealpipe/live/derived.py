@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sealpipe.client.snapshot import Snapshot
 from sealpipe.errors import ConfigRefused
+from sealpipe.frozen import NamedTuple
 
 T = TypeVar("T")
 _NOTHING: Any = object()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.client.events import shown
+from sealpipe.frozen import NamedTuple
 from sealpipe.live.part import Part
 from sealpipe.live.places import place_of
 from sealpipe.paths import settle, show_path, to_pointer

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from sealpipe.frozen import NamedTuple
 from sealpipe.paths import lookup, parse_path, settle, show_path
 from sealpipe.settings.shape import Choice, ListOf, MapOf, Plain, Record, merged_records, shape_of
 

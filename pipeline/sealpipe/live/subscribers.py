@@ -12,10 +12,11 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sealpipe.client.events import Event
 from sealpipe.client.snapshot import Snapshot
+from sealpipe.frozen import NamedTuple
 from sealpipe.live.places import Place, changed_paths, published_change
 
 S = TypeVar("S")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from sealpipe import git
 from sealpipe.checks.locate import Locator, deciding
 from sealpipe.errors import UsageError
 from sealpipe.flows.targets import primary, reader_of
+from sealpipe.frozen import NamedTuple
 from sealpipe.looking.reading import View, leaf_paths, merged, view_of, view_of_release
 from sealpipe.model import Broken, Change, LayeredConfig, Workspace
 from sealpipe.paths import to_pointer

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sealpipe.errors import InputError, UsageError
+from sealpipe.frozen import NamedTuple
 from sealpipe.looking.schema_changes import SchemaChange, changes
 from sealpipe.membership.slots import schema_for
 from sealpipe.model import Workspace

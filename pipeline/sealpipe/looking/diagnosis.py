@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from sealpipe import git
 from sealpipe.checks.trusted import trusted_findings
 from sealpipe.errors import Finding, InputError, SealpipeError, StoreError, UsageError
 from sealpipe.flows.drafts import render
 from sealpipe.flows.targets import Target, primary, reader_of
+from sealpipe.frozen import NamedTuple
 from sealpipe.keysource import Found, find_signing_keys, locate
 from sealpipe.model import Broken, Workspace
 from sealpipe.opening import reader_of as reader_entry

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe import git
 from sealpipe.documents.origins import origins
 from sealpipe.errors import StoreError, TrustError, UsageError, Where
-from sealpipe.frozen import field, frozen
+from sealpipe.frozen import NamedTuple, field, frozen
 from sealpipe.git import BlameLine
 from sealpipe.jsontext import where as schema_where
 from sealpipe.looking.reading import (

@@ -7,14 +7,14 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe import git
 from sealpipe.checks.trusted import target_refs
 from sealpipe.errors import Finding, SealpipeError, StoreError
 from sealpipe.flows.drafts import chosen_units, need_published_environment, published_environments
 from sealpipe.flows.targets import mirrors_of, opened, primary, reader_of
-from sealpipe.frozen import frozen, replace
+from sealpipe.frozen import NamedTuple, frozen, replace
 from sealpipe.model import Broken, Drafted, Head, Verification, Workspace
 from sealpipe.paths import Path as SettingPath
 from sealpipe.paths import lookup, settle, to_pointer

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.editing.sealing import merge_keys_of, sealed_paths
 from sealpipe.errors import InputError, RefusedError, TrustError, UsageError
+from sealpipe.frozen import NamedTuple
 from sealpipe.membership.slots import schema_for
 from sealpipe.model import Document, Head, LayeredConfig, Workspace
 from sealpipe.opening import DocumentKeys, open_token

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from sealpipe.frozen import NamedTuple
 
 _NOTES = frozenset({"title", "description", "$comment", "examples", "default", "$schema", "deprecated"})
 _ORDERLESS = frozenset({"required", "enum", "type"})

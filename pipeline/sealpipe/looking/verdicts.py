@@ -17,10 +17,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sealpipe import git
 from sealpipe.errors import Finding, InputError, Where
+from sealpipe.frozen import NamedTuple
 from sealpipe.keysource import pins_file
 from sealpipe.trees import PROJECT_FILE, RUNNING, WorkTree
 from sealpipe.version import VERSION

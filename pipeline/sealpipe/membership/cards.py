@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sealpipe.crypto.keys import Identity, format_public, parse_public, parse_recipient
 from sealpipe.errors import UsageError
+from sealpipe.frozen import NamedTuple
 from sealpipe.membership.trust_edit import check_name
 
 MARK = "sealpipe-card-1"

@@ -6,10 +6,11 @@ Looks at every version of the keyrings and documents that git has. Needs no key 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe import git
 from sealpipe.errors import SealpipeError, UsageError
+from sealpipe.frozen import NamedTuple
 from sealpipe.keyrings import Keyring, keyring_file, parse_keyring
 from sealpipe.model import Document, DocumentId, Workspace
 from sealpipe.opening import sealed_in

@@ -9,7 +9,7 @@ everything that stands in the file.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.canonical import strict_json
 from sealpipe.checks.trust_history import highest_trust
@@ -18,7 +18,7 @@ from sealpipe.crypto.keys import Identity, SigningKey
 from sealpipe.editing.writing import FileEdit
 from sealpipe.errors import RefusedError, TrustError, UsageError
 from sealpipe.fields import NAME
-from sealpipe.frozen import field, frozen
+from sealpipe.frozen import NamedTuple, field, frozen
 from sealpipe.membership.root_change import (
     chain_data,
     complete,

@@ -7,12 +7,13 @@ it, and any change of the unit's own content does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.canonical import to_base64url
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.crypto.signing import sign, verify
 from sealpipe.fields import Fields
+from sealpipe.frozen import NamedTuple
 from sealpipe.released import Release, Unit
 from sealpipe.releases.wire import approval_body, split_release
 from sealpipe.trees import Tree

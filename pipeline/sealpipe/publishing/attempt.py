@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from sealpipe.errors import ConflictError, MalformedError, OutcomeUnknownError, StoreError
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import SignedRelease
 from sealpipe.released import Unit
 from sealpipe.releases.keys import archive_key, chunk_key, head_key

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from sealpipe.errors import StoreError
+from sealpipe.frozen import NamedTuple
 from sealpipe.released import Order, Unit
 from sealpipe.releases.keys import (
     Archive,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from sealpipe.canonical import canonical, strict_json
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.crypto.signing import sign, verify
 from sealpipe.errors import ConflictError, Finding, OutcomeUnknownError, RefusedError, StoreError, TrustError
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Head
 from sealpipe.released import Unit
 from sealpipe.releases.check import still_listed

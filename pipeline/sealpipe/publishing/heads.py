@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from sealpipe.errors import StoreError, TrustError
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Broken, Head
 from sealpipe.publishing.collect import Needs
 from sealpipe.released import Release, Unit

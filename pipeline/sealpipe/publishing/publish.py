@@ -8,7 +8,6 @@ starts again at the fence.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 from sealpipe.errors import (
     ConflictError,
@@ -18,6 +17,7 @@ from sealpipe.errors import (
     TooLargeError,
     UnsupportedError,
 )
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Batch, Receipt, SignedRelease
 from sealpipe.publishing.attempt import Attempt, archive_own, archive_predecessor, attempt, upload
 from sealpipe.released import Unit

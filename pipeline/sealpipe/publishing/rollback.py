@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.errors import Finding, InputError, RefusedError, TrustError
+from sealpipe.frozen import NamedTuple
 from sealpipe.keyrings import Keyring, stanzas_for
 from sealpipe.model import Change, Drafted
 from sealpipe.paths import from_pointer, lookup, settle, show_path

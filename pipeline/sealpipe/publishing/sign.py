@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.crypto.signing import sign as signature
 from sealpipe.errors import RefusedError
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Batch, Broken, Commit, Drafted, Head, SignedRelease, UnitPlan
 from sealpipe.released import SEQ_LIMIT, Order, Payload, Release, Unit
 from sealpipe.releases.check import check_release

@@ -42,10 +42,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 from sealpipe.crypto import signing
 from sealpipe.errors import Finding, TrustError
+from sealpipe.frozen import NamedTuple
 from sealpipe.released import SEQ_LIMIT, Order, Payload, Release, Unit
 from sealpipe.releases.drafts import check_draft, draft_digest, draft_from_json
 from sealpipe.releases.payloads import payload_from_json

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from sealpipe.errors import Finding, MalformedError, SealpipeError, TrustError, UnavailableError
+from sealpipe.frozen import NamedTuple
 from sealpipe.released import Order, Unit
 from sealpipe.releases.keys import archive_key, chunk_key, head_key, heads_prefix, parse_head
 from sealpipe.releases.wire import CHUNK, Locator, parse_locator

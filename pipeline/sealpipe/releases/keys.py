@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from sealpipe.frozen import NamedTuple
 from sealpipe.released import Order, Unit
 
 _NAME = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"

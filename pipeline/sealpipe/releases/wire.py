@@ -7,10 +7,11 @@ JSON inside is in `payloads` and `drafts`, whose makers are offered here too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.canonical import canonical, labelled, lp, strict_json
 from sealpipe.errors import TrustError
+from sealpipe.frozen import NamedTuple
 from sealpipe.released import SEQ_LIMIT, Order, Unit
 from sealpipe.releases.drafts import draft_bytes, draft_digest, draft_from_json
 from sealpipe.releases.payloads import HEX32, HEX64, payload_bytes, payload_from_json

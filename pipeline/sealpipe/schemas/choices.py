@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
+from sealpipe.frozen import NamedTuple
 from sealpipe.paths import Concrete
 from sealpipe.schemas.engine import Problem
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
+from sealpipe.frozen import NamedTuple
 from sealpipe.paths import Concrete
 
 ENGINE_LIMIT = 200  # problems of one document; more are the same mistake again

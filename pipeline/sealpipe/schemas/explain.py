@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from sealpipe.frozen import NamedTuple
 from sealpipe.paths import Concrete, show_path
 from sealpipe.schemas.choices import chosen
 from sealpipe.schemas.compile import Effective

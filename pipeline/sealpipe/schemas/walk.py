@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
+from sealpipe.frozen import NamedTuple
 from sealpipe.paths import Path, Segment
 from sealpipe.schemas.engine import matches
 from sealpipe.schemas.references import target

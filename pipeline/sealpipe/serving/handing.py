@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.checks.locate import Locator
 from sealpipe.client.opened import Opened
@@ -15,7 +15,7 @@ from sealpipe.documents import nodes
 from sealpipe.documents.read import read_yaml
 from sealpipe.errors import Finding, InputError, RefusedError, TrustError
 from sealpipe.flows.drafts import origins_of, schema_of
-from sealpipe.frozen import field, frozen, replace
+from sealpipe.frozen import NamedTuple, field, frozen, replace
 from sealpipe.looking.reading import need_unit
 from sealpipe.model import Document, DocumentId, ValidatedConfig, Workspace
 from sealpipe.opening import DocumentKeys, open_token

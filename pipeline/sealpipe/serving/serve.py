@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.client.throwaway import Throwaway, throwaway, throwaway_release
 from sealpipe.client.variables import FILE_KINDS, file_text, variables_of
 from sealpipe.errors import RefusedError, UsageError
 from sealpipe.files import write_atomic
+from sealpipe.frozen import NamedTuple
 from sealpipe.released import Unit
 from sealpipe.releases.wire import release_digest, split_release
 from sealpipe.serving.handing import Handed

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.editing.models import CLASS_NAME, python_of_user
 from sealpipe.errors import InputError, SealpipeError, UsageError
 from sealpipe.files import private_folder
+from sealpipe.frozen import NamedTuple
 from sealpipe.released import Unit
 from sealpipe.serving.handing import from_files
 from sealpipe.serving.serve import Carrier

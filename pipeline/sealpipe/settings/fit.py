@@ -10,11 +10,12 @@ import copy
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import Secret
 
 from sealpipe.client.opened import Opened
+from sealpipe.frozen import NamedTuple
 from sealpipe.paths import Concrete, from_pointer, settle, show_path
 from sealpipe.settings.redacted import RedactedBytes, RedactedStr
 from sealpipe.settings.shape import (

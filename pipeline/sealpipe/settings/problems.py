@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import Secret, SecretBytes, SecretStr, ValidationError
 
+from sealpipe.frozen import NamedTuple
 from sealpipe.settings.redacted import RedactedBytes, RedactedStr
 
 Path = tuple[str | int, ...]

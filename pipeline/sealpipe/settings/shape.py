@@ -12,7 +12,7 @@ import enum
 import types
 import typing
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import typing_extensions
 from pydantic import (
@@ -26,6 +26,8 @@ from pydantic import (
     SecretStr,
 )
 from pydantic.fields import FieldInfo
+
+from sealpipe.frozen import NamedTuple
 
 
 class Hidden(NamedTuple):

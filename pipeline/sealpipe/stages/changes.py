@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sealpipe.canonical import canonical
 from sealpipe.errors import TrustError
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Change
 from sealpipe.paths import Concrete, Member, Path, show_path, to_pointer
 from sealpipe.released import Draft

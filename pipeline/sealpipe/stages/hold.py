@@ -8,9 +8,10 @@ none. A rejected secret is its token: what it holds stays sealed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.canonical import canonical
+from sealpipe.frozen import NamedTuple
 from sealpipe.paths import Member, Path, show_path
 from sealpipe.released import Draft
 from sealpipe.stages.changes import leaves

@@ -7,9 +7,10 @@ asked for rarely (`owner`, `provenance`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.errors import Finding, Where
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Document
 from sealpipe.paths import Concrete, Member, Path, Segment, settle, show_path, to_pointer, typed
 from sealpipe.tokens import looks_sealed

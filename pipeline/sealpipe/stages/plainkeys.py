@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.canonical import canonical
 from sealpipe.checks.locate import Locator, deciding
 from sealpipe.documents.write import dump_yaml
 from sealpipe.errors import Finding, RefusedError
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import LayeredConfig
 from sealpipe.paths import Concrete, Member, Path, from_pointer, settle, show_path, to_pointer
 from sealpipe.released import Draft, SealedAt

@@ -7,10 +7,11 @@ content changes and nothing else, so a pull request and a publish of the same co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from sealpipe.canonical import plan_digest
 from sealpipe.errors import Finding
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Broken, Commit, Drafted, Guard, Plan, UnitPlan
 from sealpipe.project import Limits
 from sealpipe.released import Draft, Release, Unit

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from sealpipe.errors import UnsupportedError
+from sealpipe.frozen import NamedTuple
 
 ABSENT: Final = ""
 """Expect that the key does not exist."""

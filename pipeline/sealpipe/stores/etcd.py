@@ -14,7 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.errors import (
     ConflictError,
@@ -28,6 +28,7 @@ from sealpipe.errors import (
     UnsupportedError,
     UsageError,
 )
+from sealpipe.frozen import NamedTuple
 from sealpipe.stores.base import ABSENT, Check, Entry, Limits, Op, Put, Store, check_key, check_prefix
 from sealpipe.stores.http import Answer, Http, Tls
 

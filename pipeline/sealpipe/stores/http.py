@@ -18,13 +18,14 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
 
 from sealpipe.errors import MalformedError, OutcomeUnknownError, StoreError, UnavailableError, UsageError
+from sealpipe.frozen import NamedTuple
 from sealpipe.stores.sockets import PlainConnection, Secure, SecureConnection, now
 
 BODY_LIMIT = 64 * 1024 * 1024  # bytes of one answer

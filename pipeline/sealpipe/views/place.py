@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sealpipe.canonical import canonical, strict_json
 from sealpipe.errors import RefusedError, SealpipeError, TrustError
+from sealpipe.frozen import NamedTuple
 from sealpipe.publishing.heads import Reader, chain, find
 from sealpipe.released import Order, Release, Unit
 from sealpipe.stages.plainkeys import PlainTree, plain_tree

@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from sealpipe.errors import ConflictError, OutcomeUnknownError, RefusedError, StoreError
+from sealpipe.frozen import NamedTuple
 from sealpipe.model import Broken, Head
 from sealpipe.project import Limits
 from sealpipe.released import Release, Unit

@@ -6,9 +6,10 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sealpipe.cli import output
+from sealpipe.frozen import NamedTuple
 
 if TYPE_CHECKING:
     from sealpipe.flows.look import Checked

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sealpipe.cli import output, workspaces
 from sealpipe.cli.options import Common
+from sealpipe.frozen import NamedTuple
 from sealpipe.released import Release, Unit
 
 if TYPE_CHECKING:

@@ -9,13 +9,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common
 from sealpipe.errors import RefusedError
+from sealpipe.frozen import NamedTuple
 
 if TYPE_CHECKING:
     from sealpipe.cli.start.tour import Chapter, Played, Stage

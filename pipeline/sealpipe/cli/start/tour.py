@@ -13,7 +13,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+
+from sealpipe.frozen import NamedTuple
 
 SERVICE = """\
 from pydantic import BaseModel, SecretStr

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common, Target
 from sealpipe.errors import SealpipeError, UsageError
-from sealpipe.frozen import replace
+from sealpipe.frozen import NamedTuple, replace
 
 if TYPE_CHECKING:
     from sealpipe.editing.given import Given

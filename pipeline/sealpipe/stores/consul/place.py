@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from sealpipe.errors import UsageError
+from sealpipe.frozen import NamedTuple
 from sealpipe.stores.http import Tls
 
 OPS = 128  # since Consul 1.14; 64 before

@@ -10,9 +10,9 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
 from sealpipe.errors import ConflictError, DeniedError, SealpipeError, StoreError
+from sealpipe.frozen import NamedTuple
 from sealpipe.stores.base import ABSENT, Delete, Fact, Put, Store
 from sealpipe.stores.registry import examine, open_store, scheme_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from sealpipe.frozen import NamedTuple
 from sealpipe.stores.base import Fact
 
 

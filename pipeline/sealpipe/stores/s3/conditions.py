@@ -10,9 +10,9 @@ import secrets
 import threading
 import time
 from contextlib import suppress
-from typing import NamedTuple
 
 from sealpipe.errors import ConflictError, OutcomeUnknownError, StoreError, UnavailableError, UnsupportedError
+from sealpipe.frozen import NamedTuple
 from sealpipe.stores.s3.calls import Calls
 
 _TRIES = 3

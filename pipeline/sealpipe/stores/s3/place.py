@@ -7,10 +7,10 @@ s3://config/shop?endpoint=https://minio.example.org
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from sealpipe.errors import UnsupportedError, UsageError
+from sealpipe.frozen import NamedTuple
 from sealpipe.stores.base import check_key
 
 POLL = 5.0

@@ -6,7 +6,7 @@ A server's free text may repeat what it was sent, so of it only the code is kept
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import botocore.exceptions as failures
 
@@ -21,6 +21,7 @@ from sealpipe.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from sealpipe.frozen import NamedTuple
 from sealpipe.stores.s3.place import Place
 
 WRITES = ("put_object", "delete_object")

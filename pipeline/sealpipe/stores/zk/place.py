@@ -14,11 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import unquote
 
 from sealpipe.errors import UnsupportedError, UsageError
-from sealpipe.frozen import field, frozen
+from sealpipe.frozen import NamedTuple, field, frozen
 from sealpipe.stores.base import check_key
 
 PORT = 2181

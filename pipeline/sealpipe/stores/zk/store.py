@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from kazoo.exceptions import (
     BadVersionError,
@@ -30,6 +30,7 @@ from sealpipe.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from sealpipe.frozen import NamedTuple
 from sealpipe.stores.base import ABSENT, Check, Delete, Entry, Limits, Op, Put, check_key, check_prefix
 from sealpipe.stores.zk.place import Place
 from sealpipe.stores.zk.session import Session, refusal
