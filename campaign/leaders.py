@@ -27,7 +27,8 @@ from campaign.store_faults import Attempt  # noqa: E402
 from publishing import READER, A  # noqa: E402
 from sealpipe.errors import SealpipeError  # noqa: E402
 from sealpipe.model import Head  # noqa: E402
-from sealpipe.publishing.heads import chain, head  # noqa: E402
+from sealpipe.publishing.collect import collect  # noqa: E402
+from sealpipe.publishing.heads import chain, head, needs  # noqa: E402
 from sealpipe.releases.keys import head_key  # noqa: E402
 from sealpipe.stores.base import Store  # noqa: E402
 from servers import programs  # noqa: E402
@@ -35,7 +36,7 @@ from servers.places import CLUSTERS, PLACES, opened, place_on  # noqa: E402
 from servers.processes import Cluster, Running  # noqa: E402
 
 CONVERGED = 5.0
-CALM = 0.02  # seconds between two publishes
+CALM = 0.05  # seconds between two publishes
 
 
 class Figures(NamedTuple):
@@ -51,6 +52,7 @@ class Actors:
 
     def __init__(self, url: str) -> None:
         self.url, self.stopped = url, False
+        self.publishing = threading.Lock()  # held for one publish
         self.acknowledged: list[tuple[float, int, str]] = []  # when begun, number, digest
         self.seen: list[tuple[float, int]] = []
         self.failed = 0
@@ -80,14 +82,15 @@ class Actors:
         store.close()
 
     def _publish(self, store: Store) -> None:
-        begun = time.monotonic()
-        attempt = Attempt()
-        attempt.run(_Hurried(store), "", int(begun * 1000))
-        if attempt.outcome in ("published", "already", "overtaken") and attempt.batch:
-            release = attempt.batch.releases[0].release
-            self.acknowledged.append((begun, release.payload.number, release.digest))
-        else:
-            self.failed += 1
+        with self.publishing:
+            begun = time.monotonic()
+            attempt = Attempt()
+            attempt.run(_Hurried(store), "", int(begun * 1000))
+            if attempt.outcome in ("published", "already", "overtaken") and attempt.batch:
+                release = attempt.batch.releases[0].release
+                self.acknowledged.append((begun, release.payload.number, release.digest))
+            else:
+                self.failed += 1
         time.sleep(CALM)
 
     def _read(self, store: Store) -> None:
@@ -153,6 +156,7 @@ def _nothing_lost(url: str, actors: Actors, checked: int) -> int:
         past.add(release.digest)
         if release.payload.number <= oldest:
             break
+    collect(store, "", [A], needs=needs, now_ms=time.time_ns() // 1_000_000, keep=20, age_ms=0)
     store.close()
     lost = [number for _, number, digest in known[checked:] if digest not in past]
     assert not lost, f"acknowledged and gone: {lost}"
@@ -174,12 +178,13 @@ def campaign(kind: str, cluster: Cluster, rounds: int) -> Figures:
             getattr(leader, action)()
             _others_lead(cluster, leader)
             slowest = max(slowest, _converged(actors, f"round {number}, {action}"))
-            checked = _nothing_lost(url, actors, checked)
+            with actors.publishing:
+                checked = _nothing_lost(url, actors, checked)
             cluster.heal()
             _converged(actors, f"round {number}, back")
     finally:
         actors.stop()
-    _nothing_lost(url, actors, 0 if len(actors.acknowledged) < 900 else checked)
+    _nothing_lost(url, actors, checked)
     assert not actors.problems, actors.problems
     return Figures(rounds, len(actors.acknowledged), actors.failed, len(actors.seen), slowest)
 

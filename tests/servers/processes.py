@@ -118,6 +118,16 @@ class Running:
     def pause(self) -> None:
         """SIGSTOP: connections stay open and nothing answers."""
         os.kill(self.pid, signal.SIGSTOP)
+        threads = Path(f"/proc/{self.pid}/task")
+        while any(self._state(thread) not in "TtZX" for thread in threads.iterdir()):
+            time.sleep(0.001)  # each thread stops when it next comes by the kernel
+
+    @staticmethod
+    def _state(thread: Path) -> str:
+        try:
+            return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return "X"
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
