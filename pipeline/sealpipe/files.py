@@ -140,7 +140,7 @@ def _flock(descriptor: int, path: str | os.PathLike[str], deadline: float) -> No
 def _still_there(descriptor: int, path: str | os.PathLike[str]) -> bool:
     # Somebody may have removed the file while we waited: then others lock another one.
     try:
-        found = os.stat(path, follow_symlinks=False)  # noqa: PTH116
+        found = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
         return False
     held = os.fstat(descriptor)

@@ -117,7 +117,7 @@ class WorkTree:
         try:
             # O_NONBLOCK: opening a pipe must not wait for somebody to write into it.
             descriptor = os.open(
-                os.path.join(self.root, path),  # noqa: PTH118 - a Path for each of 10,000 files shows
+                os.path.join(self.root, path),
                 os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
             )
         except FileNotFoundError:
@@ -142,7 +142,7 @@ class WorkTree:
         if folder and not self._enter(_check_path(folder)):
             return []
         try:
-            with os.scandir(os.path.join(self.root, folder)) as entries:  # noqa: PTH118
+            with os.scandir(os.path.join(self.root, folder)) as entries:
                 return sorted(e.name + "/" if e.is_dir(follow_symlinks=False) else e.name for e in entries)
         except OSError as error:
             problem = error
@@ -156,7 +156,7 @@ class WorkTree:
         if not self._enter(above):
             return False
         try:
-            mode = os.lstat(os.path.join(self.root, folder)).st_mode  # noqa: PTH118
+            mode = os.lstat(os.path.join(self.root, folder)).st_mode
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:

@@ -10,7 +10,6 @@ import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import click
 import pytest
 
 from sealpipe.cli import options, output, registry
@@ -39,7 +38,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
     def put(body: Body) -> None:
         @options.command("probe", examples=("sealpipe probe dev",))
         @options.target_argument(required=False)
-        @click.option("--count", type=int)
+        @options.option("--count", type=int)
         @options.common(formats=("text", "json"), writes=True)
         def probe(opts: Common, target: Target | None, count: int | None) -> int | None:
             return body(opts)
@@ -177,7 +176,7 @@ def test_a_bug_shows_its_type_and_place_and_nothing_it_holds(
 def test_interrupt_is_130_with_a_sentence(
     command: Callable[[Body], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for error in (KeyboardInterrupt(), click.Abort()):
+    for error in (KeyboardInterrupt(), EOFError()):
         command(raises(error))
         assert main(["probe"]) == 130
         assert "interrupted" in capsys.readouterr().err

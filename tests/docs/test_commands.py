@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+from sealpipe.cli.clicked import made_of
 from sealpipe.cli.registry import GROUPS, load_command
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "guides" / "commands.md"
@@ -34,7 +35,7 @@ def rows(group: str) -> dict[str, re.Match[str]]:
 def commands(group: str) -> dict[str, click.Command]:
     found: dict[str, click.Command] = {}
     for name in GROUPS[group]:
-        command = load_command(name)
+        command = made_of(load_command(name))
         if isinstance(command, click.Group):
             found |= {f"{name} {inner}": each for inner, each in command.commands.items()}
         else:

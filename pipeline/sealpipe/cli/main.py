@@ -4,7 +4,8 @@ A command is one file of this folder named in `registry.GROUPS`. It exports `com
 `options.command` or `options.group`), takes `opts: Common`, calls flows or editing, turns the result into
 lines with a function of `cli/render/`, and prints with `output.echo` (data, stdout) or `output.note`
 (what was done, stderr). It returns its exit code or None, and never exits, catches SealpipeError or
-prints by itself: errors are caught once, here. `--version` and `--help` import no click.
+prints by itself: errors are caught once, here. Click is imported for a command's help, and for lines that
+are not typed as they should be.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ TYPE_CHECKING = False  # type checkers know the name; importing typing would dou
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sealpipe.cli.declared import Command
     from sealpipe.errors import SealpipeError
 
 INTERRUPTED = 130
@@ -113,22 +115,31 @@ def _guarded(name: str, words: list[str], early: dict[str, object]) -> int:
 
 
 def _invoke(name: str, words: list[str], early: dict[str, object]) -> int:
-    if name == "validate":
-        from sealpipe.cli.look.validating import plain, run
-
-        asked = plain(words, early)
-        if asked is not None:
-            return run(asked)
-    import click
-
     from sealpipe.cli.options import enter
     from sealpipe.cli.registry import load_command
 
     if early.get("folder"):
         enter(str(early["folder"]))
     command = load_command(name)
+    read = command.read(words, early)
+    if read is None:
+        return _by_click(command, words, early)
+    below, before, given = read
     try:
-        code = command.main(words, prog_name=f"sealpipe {name}", standalone_mode=False, obj=early)
+        code = below.call(before, given)
+    except EOFError:
+        raise KeyboardInterrupt from None
+    return code if isinstance(code, int) else 0
+
+
+def _by_click(command: Command, words: list[str], early: dict[str, object]) -> int:
+    """Help, and lines that are not typed as they should be."""
+    import click
+
+    from sealpipe.cli import clicked
+
+    try:
+        code = clicked.run(command, words, early)
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
@@ -136,30 +147,9 @@ def _invoke(name: str, words: list[str], early: dict[str, object]) -> int:
             print(error.format_message(), file=sys.stderr)
             return 2
         context = getattr(error, "ctx", None)
-        return _usage(_click_text(error), f"{context.command_path if context else f'sealpipe {name}'} --help")
+        hint = f"{context.command_path if context else f'sealpipe {command.name}'} --help"
+        return _usage(clicked.text_of(error), hint)
     return code if isinstance(code, int) else 0
-
-
-def _click_text(error: Exception) -> str:
-    """Click's message, without what was typed: a value belongs to no message, and it may be a secret."""
-    import click
-
-    if isinstance(error, click.NoSuchOption):
-        near = error.possibilities
-        return "there is no such option here" + (f"; did you mean {near[0]}?" if near else "")
-    if isinstance(error, click.MissingParameter):
-        name = error.param.make_metavar(error.ctx) if error.param and error.ctx else "a parameter"
-        return f"{name} is missing"
-    if isinstance(error, click.BadParameter):
-        name = error.param.opts[0] if error.param and error.param.opts else "a parameter"
-        kind = f"; expected {error.param.type.name}" if error.param else ""
-        return f"{name} has a value it cannot have{kind}"
-    if isinstance(error, click.UsageError):
-        text = error.format_message()
-        if text.startswith("Got unexpected extra argument"):
-            return "there are more arguments than this command takes"
-        return text[:1].lower() + text[1:].rstrip(".")
-    return "the command line cannot be read"
 
 
 def _folder_after(words: Sequence[str]) -> str:

@@ -1,32 +1,52 @@
-"""What commands share: `Common`, `Target`, the decorators, and the help's layout.
+"""What commands share: `Common`, `Target`, and the decorators.
 
     @options.command("plan", examples=("sealpipe plan", "sealpipe plan production --exit-code"))
     @options.target_argument(required=False)
-    @click.option("--exit-code", is_flag=True, help="End with 3 when something would change.")
+    @options.option("--exit-code", is_flag=True, help="End with 3 when something would change.")
     @options.common(formats=("text", "json"))
     def command(opts: Common, target: Target | None, exit_code: bool) -> int | None: ...
 
-`common` stands last, right above the function. Its options may also be given before the command's name;
-both ways arrive in `opts`. What the function returns is the exit code; None is 0.
+`option` and `argument` take what click's take. `common` stands last, right above the function. Its options
+may also be given before the command's name; both ways arrive in `opts`. What the function returns is the
+exit code; None is 0.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
-
-import click
 
 from sealpipe.cli import output
-from sealpipe.cli.registry import take_common
+from sealpipe.cli.declared import Choice, Command, Group, IntRange, Parameter, parameters_of
 from sealpipe.errors import UsageError
 from sealpipe.frozen import NamedTuple, frozen
 from sealpipe.released import Unit
+
+TYPE_CHECKING = False  # as in main.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from sealpipe.cli.declared import Function
+
+    Decorator = Callable[[Function], Function]
+
+__all__ = [
+    "Choice",
+    "Common",
+    "IntRange",
+    "Target",
+    "argument",
+    "command",
+    "common",
+    "enter",
+    "group",
+    "option",
+    "parse_target",
+    "started_in",
+    "target_argument",
+]
 
 
 @frozen
@@ -80,14 +100,13 @@ def parse_target(text: str) -> Target:
     return Target(found[1], found[2])
 
 
-class _TargetType(click.ParamType):  # type: ignore[type-arg]  # generic in new clicks only
-    name = "target"
+class _Targets(NamedTuple):
+    """The type of a target's word."""
 
-    def __init__(self, service: str) -> None:
-        self.service = service
+    service: str  # "optional" or "required"
 
-    def convert(self, value: Any, param: object, ctx: object) -> Target:  # noqa: ARG002  # click's signature
-        target = value if isinstance(value, Target) else parse_target(value)
+    def convert(self, word: str) -> Target:
+        target = parse_target(word)
         if self.service == "required" and target.service is None:
             raise UsageError(
                 "usage",
@@ -97,46 +116,50 @@ class _TargetType(click.ParamType):  # type: ignore[type-arg]  # generic in new 
         return target
 
 
-_Function = Callable[..., Any]
+def option(*names: str, **settings: Any) -> Decorator:
+    """An option of the function below: as click's, with `Choice` and `IntRange` for types."""
+
+    def decorate(function: Function) -> Function:
+        parameters_of(function).append(Parameter(names, settings))
+        return function
+
+    return decorate
+
+
+def argument(name: str, **settings: Any) -> Decorator:
+    """An argument of the function below, as click's."""
+    return option(name, **settings)
 
 
 def target_argument(
     name: str = "target", *, required: bool = True, service: str = "optional", many: bool = False
-) -> Callable[[_Function], _Function]:
+) -> Decorator:
     """An argument that arrives as a Target (None or () when absent). `service`: "optional" or "required"."""
     metavar = "ENV/SERVICE" if service == "required" else "ENV[/SERVICE]"
-    return click.argument(
+    return argument(
         name,
-        type=_TargetType(service),
+        type=_Targets(service),
         required=required,
         nargs=-1 if many else 1,
         metavar=metavar if required else f"[{metavar}]" + ("…" if many else ""),
     )
 
 
-def common(
-    *, formats: Sequence[str] = ("text",), writes: bool = False
-) -> Callable[[_Function], Callable[..., Any]]:
+def common(*, formats: Sequence[str] = ("text",), writes: bool = False) -> Decorator:
     """Give a function its `opts`. `formats`: what --format takes, the first being the default.
 
     `writes` shows --yes and --dry-run in the help; they are taken everywhere.
     """
 
-    def decorate(function: _Function) -> Callable[..., Any]:
-        @functools.wraps(function)
-        @click.pass_context
-        def with_common(ctx: click.Context, /, **given: Any) -> Any:
-            mine = {name: given.pop(f"common_{name}") for name in _COMMON}
-            try:
-                return function(_common(ctx.obj or {}, mine, formats), **given)
-            except BrokenPipeError:
-                # Before click sees it: click would end with 1.
-                return output.reader_gone()
+    def call(function: Function, early: Mapping[str, Any], given: dict[str, Any]) -> Any:
+        mine = {name: given.pop(f"common_{name}") for name in _COMMON}
+        return function(_common(early, mine, formats), **given)
 
-        decorated: Callable[..., Any] = with_common
-        for option in _common_options(formats, writes):
-            decorated = option(decorated)
-        return decorated
+    def decorate(function: Function) -> Function:
+        function.__dict__["common"] = call
+        for one in _common_options(formats, writes):
+            one(function)
+        return function
 
     return decorate
 
@@ -144,7 +167,7 @@ def common(
 _COMMON = ("folder", "format", "quiet", "verbose", "color", "yes", "dry_run")
 
 
-def _common(early: dict[str, Any], given: dict[str, Any], formats: Sequence[str]) -> Common:
+def _common(early: Mapping[str, Any], given: Mapping[str, Any], formats: Sequence[str]) -> Common:
     found = {name: given[name] or early.get(name) for name in _COMMON}
     chosen = found["format"] or formats[0]
     if chosen not in formats:
@@ -155,7 +178,7 @@ def _common(early: dict[str, Any], given: dict[str, Any], formats: Sequence[str]
         enter(given["folder"])
     output.run_log(on=bool(found["verbose"]))
     return Common(
-        folder=str(Path.cwd()),
+        folder=os.getcwd(),
         given_folder=found["folder"] or "",
         format=chosen,
         quiet=bool(found["quiet"]),
@@ -171,13 +194,13 @@ _started: list[str] = []
 
 def started_in() -> str:
     """Where the command was called, before any -C."""
-    return _started[0] if _started else str(Path.cwd())
+    return _started[0] if _started else os.getcwd()
 
 
 def enter(folder: str) -> None:
     """Work in `folder`, as `git -C` does. UsageError where that is no folder."""
     reason = ""
-    _started.append(str(Path.cwd()))
+    _started.append(os.getcwd())
     try:
         os.chdir(folder)
     except OSError as error:
@@ -186,70 +209,24 @@ def enter(folder: str) -> None:
         raise UsageError("no-folder", f"-C {folder}: {reason}")
 
 
-def _common_options(formats: Sequence[str], writes: bool) -> list[Callable[[_Function], _Function]]:
+def _common_options(formats: Sequence[str], writes: bool) -> list[Decorator]:
     shown = f"{'|'.join(formats)}."
     return [
-        click.option("--color", "common_color", metavar="WHEN", help="auto|always|never.", hidden=True),
-        click.option("-v", "--verbose", "common_verbose", is_flag=True, help="Tell what is run and written."),
-        click.option("-q", "--quiet", "common_quiet", is_flag=True, help="Say nothing but data and errors."),
-        click.option("--dry-run", "common_dry_run", is_flag=True, hidden=not writes, help="Write nothing."),
-        click.option("-y", "--yes", "common_yes", is_flag=True, hidden=not writes, help="Do not ask."),
-        click.option("--format", "common_format", metavar="FORMAT", hidden=len(formats) < 2, help=shown),
-        click.option("-C", "common_folder", metavar="DIR", hidden=True, help="Work in DIR, as with git."),
+        option("--color", "common_color", metavar="WHEN", help="auto|always|never.", hidden=True),
+        option("-v", "--verbose", "common_verbose", is_flag=True, help="Tell what is run and written."),
+        option("-q", "--quiet", "common_quiet", is_flag=True, help="Say nothing but data and errors."),
+        option("--dry-run", "common_dry_run", is_flag=True, hidden=not writes, help="Write nothing."),
+        option("-y", "--yes", "common_yes", is_flag=True, hidden=not writes, help="Do not ask."),
+        option("--format", "common_format", metavar="FORMAT", hidden=len(formats) < 2, help=shown),
+        option("-C", "common_folder", metavar="DIR", hidden=True, help="Work in DIR, as with git."),
     ]
 
 
-class _Help:
-    """Help with its examples first and the common options last."""
-
-    examples: tuple[str, ...] = ()
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_help_text(ctx, formatter)  # type: ignore[misc]
-        if self.examples:
-            with formatter.section("Examples"):
-                formatter.write("".join(f"  {example}\n" for example in self.examples))
-
-
-class Command(_Help, click.Command):
-    """A command with examples in its help."""
-
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.examples = tuple(examples)
-
-
-class Group(_Help, click.Group):
-    """A command with subcommands; common options may stand between the two names."""
-
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.examples = tuple(examples)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        rows = [(name, command.get_short_help_str(limit=200)) for name, command in self.commands.items()]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        given, rest = take_common(args)
-        if given.get("folder"):
-            enter(str(given["folder"]))
-        ctx.obj = {**(ctx.obj or {}), **given}
-        return super().parse_args(ctx, rest)
-
-
-def command(
-    name: str, *, examples: Sequence[str] = (), **settings: Any
-) -> Callable[[Callable[..., Any]], click.Command]:
+def command(name: str, *, examples: Sequence[str] = (), **settings: Any) -> Callable[[Function], Command]:
     """`click.command` with examples in the help and `-h`; see the top of this file."""
-    settings.setdefault("context_settings", {"help_option_names": ["-h", "--help"], "max_content_width": 100})
-    return click.command(name, cls=Command, examples=tuple(examples), **settings)
+    return lambda function: Command(name, function, examples=examples, **settings)
 
 
-def group(
-    name: str, *, examples: Sequence[str] = (), **settings: Any
-) -> Callable[[Callable[..., Any]], Group]:
-    """`click.group` likewise; subcommands: `@command.command("list", cls=options.Command, examples=…)`."""
-    settings.setdefault("context_settings", {"help_option_names": ["-h", "--help"], "max_content_width": 100})
-    return click.group(name, cls=Group, examples=tuple(examples), **settings)
+def group(name: str, *, examples: Sequence[str] = (), **settings: Any) -> Callable[[Function], Group]:
+    """`click.group` likewise; subcommands: `@command.command("list", examples=…)`."""
+    return lambda function: Group(name, function, examples=examples, **settings)

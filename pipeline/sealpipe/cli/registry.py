@@ -10,7 +10,7 @@ TYPE_CHECKING = False  # as in main.py
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import click
+    from sealpipe.cli.declared import Command
 
     # file of this folder, line in the help, subcommands
     Entry = tuple[str, str, tuple[str, ...]]
@@ -112,11 +112,11 @@ def help_text() -> str:
     return "\n".join([*parts, _FOOT])
 
 
-def load_command(name: str) -> click.Command:
-    """Import a command's file and give its click command. Raises KeyError for an unknown name."""
+def load_command(name: str) -> Command:
+    """Import a command's file and give its command. Raises KeyError for an unknown name."""
     from importlib import import_module
 
-    found: click.Command = import_module(f"sealpipe.cli.{COMMANDS[name][0]}").command
+    found: Command = import_module(f"sealpipe.cli.{COMMANDS[name][0]}").command
     return found
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from sealpipe.cli import options, output, registry
 from sealpipe.cli.options import Common
 
@@ -15,7 +13,7 @@ _EXAMPLES = (
 
 
 @options.command("completion", examples=_EXAMPLES)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@options.argument("shell", type=options.Choice(("bash", "zsh", "fish")))
 @options.common()
 def command(opts: Common, shell: str) -> None:  # noqa: ARG001  # every command takes opts
     """Print the completion script for a shell: commands, options, environments and services."""
@@ -27,15 +25,12 @@ def _words() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, (_, _, subcommands) in registry.COMMANDS.items():
         command = registry.load_command(name)
-        parts = [command]
-        if isinstance(command, click.Group):
-            parts += [command.commands[sub] for sub in sorted(command.commands)]
+        parts = [command, *(command.commands[sub] for sub in sorted(command.commands))]
         flags = {
             flag
             for part in parts
-            for parameter in part.params
-            if isinstance(parameter, click.Option)
-            for flag in parameter.opts
+            for parameter in part.parameters
+            for flag in parameter.flags
             if flag.startswith("--")
         }
         found[name] = [*subcommands, *sorted(flags)]

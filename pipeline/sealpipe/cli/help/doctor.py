@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common
 
@@ -17,7 +15,7 @@ _EXAMPLES = (
 
 
 @options.command("doctor", examples=_EXAMPLES)
-@click.argument("what", metavar="[ENV|STORE]", default="")
+@options.argument("what", metavar="[ENV|STORE]", default="")
 @options.common(formats=("text", "json"))
 def command(opts: Common, *, what: str) -> int:
     """Look at your key, the repository, its trust and its stores; say what to do about what is wrong.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common
 
@@ -21,9 +19,9 @@ _EXAMPLES = (
 
 
 @options.command("diff", examples=_EXAMPLES)
-@click.argument("one", metavar="A")
-@click.argument("other", metavar="[B]", default="")
-@click.option("--exit-code", is_flag=True, help="End with 3 when there are differences.")
+@options.argument("one", metavar="A")
+@options.argument("other", metavar="[B]", default="")
+@options.option("--exit-code", is_flag=True, help="End with 3 when there are differences.")
 @options.common(formats=("text", "json"))
 def command(opts: Common, *, one: str, other: str, exit_code: bool) -> int:
     """Show what B has that A has not, merged value by value. Without B: the work tree.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common, Target
 from sealpipe.errors import TrustError, Where
@@ -23,7 +21,7 @@ _EXAMPLES = (
 
 @options.command("explain", examples=_EXAMPLES)
 @options.target_argument(service="required")
-@click.argument("path", required=False, metavar="[PATH]")
+@options.argument("path", required=False, metavar="[PATH]")
 @options.common(formats=("text", "json"))
 def command(opts: Common, *, target: Target, path: str | None) -> None:
     """Show what every layer says about a value, who wins, what the schema wants and what is published.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common, Target
 from sealpipe.errors import UsageError
@@ -24,9 +22,9 @@ _EXAMPLES = (
 
 @options.command("render", examples=_EXAMPLES)
 @options.target_argument(service="required")
-@click.option("--reveal", is_flag=True, help="Open the secrets with your key.")
-@click.option("--published", is_flag=True, help="What the store has, not the files.")
-@click.option("--at", "ref", metavar="REF", default="", help="The files of a commit, branch or tag.")
+@options.option("--reveal", is_flag=True, help="Open the secrets with your key.")
+@options.option("--published", is_flag=True, help="What the store has, not the files.")
+@options.option("--at", "ref", metavar="REF", default="", help="The files of a commit, branch or tag.")
 @options.common(formats=("text", "json"))
 def command(opts: Common, *, target: Target, reveal: bool, published: bool, ref: str) -> None:
     """Print the merged configuration of ENV/SERVICE as YAML; each secret as `sealed (TYPE)`.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from sealpipe.cli import options
 from sealpipe.cli.look.validating import Asked, run
 from sealpipe.cli.options import Common, Target
@@ -19,9 +17,13 @@ _EXAMPLES = (
 
 @options.command("validate", examples=_EXAMPLES)
 @options.target_argument(required=False)
-@click.option("--changed-since", "since", metavar="REF", default="", help="Only what changed since a commit.")
-@click.option("--open", "open_", is_flag=True, help="Open secrets with your key and check their content too.")
-@click.option("--no-cache", is_flag=True, help="Look at every file, whatever is known of it.")
+@options.option(
+    "--changed-since", "since", metavar="REF", default="", help="Only what changed since a commit."
+)
+@options.option(
+    "--open", "open_", is_flag=True, help="Open secrets with your key and check their content too."
+)
+@options.option("--no-cache", is_flag=True, help="Look at every file, whatever is known of it.")
 @options.common(formats=("text", "json", "github", "markdown", "sarif", "junit"))
 def command(opts: Common, *, target: Target | None, since: str, open_: bool, no_cache: bool) -> int:
     """Check files, layers, schemas, sealed values and signatures.

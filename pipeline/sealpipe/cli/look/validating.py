@@ -1,4 +1,4 @@
-"""`validate` without click: hooks and editors run it on every save, and half of a warm run would be click."""
+"""What `validate` does: hooks and editors run it on every save."""
 
 from __future__ import annotations
 
@@ -31,19 +31,6 @@ class Asked(NamedTuple):
     quiet: bool = False
     color: bool = False
     given_folder: str = ""
-
-
-def plain(words: Sequence[str], early: dict[str, object]) -> Asked | None:
-    """What `validate` asks for here with -q or nothing; None for everything that click must read."""
-    from sealpipe.editing.writing import finish
-    from sealpipe.trees import find_root
-
-    if not set(words) <= {"-q", "--quiet"} or not set(early) <= {"quiet"}:
-        return None
-    color = output.wants_color(None, sys.stdout)
-    root = find_root(os.getcwd())  # noqa: PTH109
-    finish(root)
-    return Asked(root, quiet=bool(words or early), color=color)
 
 
 def run(asked: Asked) -> int:

@@ -7,8 +7,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common, Target
 from sealpipe.errors import RefusedError, UsageError
@@ -36,12 +34,11 @@ def command() -> None:
 
 @command.command(
     "new",
-    cls=options.Command,
     short_help="Your key, and a card to send",
     examples=("sealpipe keys new", "sealpipe keys new ben"),
 )
-@click.argument("name", required=False, metavar="[NAME]")
-@click.option("--machine", is_flag=True, help="A key that only signs; its private half goes to stdout.")
+@options.argument("name", required=False, metavar="[NAME]")
+@options.option("--machine", is_flag=True, help="A key that only signs; its private half goes to stdout.")
 @options.common(writes=True)
 def new(opts: Common, *, name: str | None, machine: bool) -> None:
     """Make your key, if you have none, and print its card: one line to send to an admin.
@@ -89,7 +86,6 @@ def _own_key(opts: Common) -> tuple[Identity, str]:
 
 @command.command(
     "list",
-    cls=options.Command,
     short_help="Who can read what",
     examples=("sealpipe keys list", "sealpipe keys list production"),
 )
@@ -134,13 +130,12 @@ def list_(opts: Common, *, target: Target | None) -> None:
 
 @command.command(
     "audit",
-    cls=options.Command,
     short_help="Stale seals; what a key could ever open",
     examples=("sealpipe keys audit", "sealpipe keys audit --ever ben"),
 )
 @options.target_argument(required=False)
-@click.option("--ever", metavar="NAME", help="Every secret that this reader could ever open.")
-@click.option("--exit-code", is_flag=True, help="End with 3 when something is found.")
+@options.option("--ever", metavar="NAME", help="Every secret that this reader could ever open.")
+@options.option("--exit-code", is_flag=True, help="End with 3 when something is found.")
 @options.common(formats=("text", "json"))
 def audit(opts: Common, *, target: Target | None, ever: str | None, exit_code: bool) -> int:
     """Values sealed for old keys, machines that lack a box; with --ever, what a reader could ever open."""
@@ -192,14 +187,15 @@ def _environments(workspace: Workspace, targets: tuple[Target, ...]) -> list[str
 
 @command.command(
     "grant",
-    cls=options.Command,
     short_help="Let a person read environments",
     examples=("sealpipe keys grant ben dev staging --card 'sealpipe-card-1 ben age1… ed25519:…'",),
 )
-@click.argument("name", metavar="NAME")
-@click.argument("environments", metavar="ENV…", nargs=-1, required=True)
-@click.option("--card", "card", metavar="CARD", help="Their card, the line that `keys new` printed for them.")
-@click.option(
+@options.argument("name", metavar="NAME")
+@options.argument("environments", metavar="ENV…", nargs=-1, required=True)
+@options.option(
+    "--card", "card", metavar="CARD", help="Their card, the line that `keys new` printed for them."
+)
+@options.option(
     "--recovery-to", metavar="FILE", help="Where a new recovery root key goes (else: the terminal)."
 )
 @options.common(writes=True)
@@ -258,13 +254,12 @@ def tell_written(opts: Common, files: list[str], *, waiting: bool) -> None:
 
 @command.command(
     "revoke",
-    cls=options.Command,
     short_help="Take reading away, with new keys",
     examples=("sealpipe keys revoke ben", "sealpipe keys revoke checkout-1 production --checklist leaked.md"),
 )
-@click.argument("name", metavar="NAME")
+@options.argument("name", metavar="NAME")
 @options.target_argument("targets", required=False, many=True)
-@click.option("--checklist", metavar="FILE", help="Write the list of what it could open as Markdown.")
+@options.option("--checklist", metavar="FILE", help="Write the list of what it could open as Markdown.")
 @options.common(formats=("text", "json"), writes=True)
 def revoke(opts: Common, *, name: str, targets: tuple[Target, ...], checklist: str | None) -> None:
     """Take reading away, everywhere by default: new keys for all it could open, every value sealed again.
@@ -304,7 +299,6 @@ def revoke(opts: Common, *, name: str, targets: tuple[Target, ...], checklist: s
 
 @command.command(
     "renew",
-    cls=options.Command,
     short_help="New keys, nobody removed",
     examples=("sealpipe keys renew production", "sealpipe keys renew dev/checkout"),
 )

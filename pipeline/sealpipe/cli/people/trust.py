@@ -6,8 +6,6 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common
 from sealpipe.cli.people.keys import tell_written
@@ -27,7 +25,7 @@ _EXAMPLES = (
     "sealpipe trust add ci-production --new --publishes production | gh secret set SEALPIPE_SIGNING_KEY",
     "sealpipe trust remove ben",
 )
-_RECOVERY = click.option(
+_RECOVERY = options.option(
     "--recovery-to", metavar="FILE", help="Where a new recovery root key goes (else: the terminal)."
 )
 
@@ -37,9 +35,7 @@ def command() -> None:
     """Who may publish, approve and administer what: trust/trust.yaml, signed by root."""
 
 
-@command.command(
-    "show", cls=options.Command, short_help="Roles, keys and the pin", examples=("sealpipe trust show",)
-)
+@command.command("show", short_help="Roles, keys and the pin", examples=("sealpipe trust show",))
 @options.common(formats=("text", "json"))
 def show(opts: Common) -> None:
     """Roles, keys, and the pin that services and CI get as SEALPIPE_TRUST."""
@@ -86,18 +82,16 @@ def _need(workspace: Workspace) -> Trust:
 # ---- add
 
 
-@command.command(
-    "add", cls=options.Command, short_help="Register a key, or give it roles", examples=_EXAMPLES[1:3]
-)
-@click.argument("name", metavar="NAME")
-@click.option("--card", metavar="CARD", help="Their card, the line that `keys new` printed for them.")
-@click.option("--new", is_flag=True, help="Make a machine's signing key; its private half goes to stdout.")
-@click.option("--admin", multiple=True, metavar="ENV", help="Signs the keyring of ENV.")
-@click.option("--publishes", multiple=True, metavar="ENV", help="Signs releases of ENV.")
-@click.option("--approves", multiple=True, metavar="ENV", help="Approves plans of ENV.")
-@click.option("--break-glass", multiple=True, metavar="ENV", help="Publishes to ENV in an emergency.")
-@click.option("--root", is_flag=True, help="Signs trust.yaml itself.")
-@click.option("--replace", is_flag=True, help="Another key for a name that is known: the old one is out.")
+@command.command("add", short_help="Register a key, or give it roles", examples=_EXAMPLES[1:3])
+@options.argument("name", metavar="NAME")
+@options.option("--card", metavar="CARD", help="Their card, the line that `keys new` printed for them.")
+@options.option("--new", is_flag=True, help="Make a machine's signing key; its private half goes to stdout.")
+@options.option("--admin", multiple=True, metavar="ENV", help="Signs the keyring of ENV.")
+@options.option("--publishes", multiple=True, metavar="ENV", help="Signs releases of ENV.")
+@options.option("--approves", multiple=True, metavar="ENV", help="Approves plans of ENV.")
+@options.option("--break-glass", multiple=True, metavar="ENV", help="Publishes to ENV in an emergency.")
+@options.option("--root", is_flag=True, help="Signs trust.yaml itself.")
+@options.option("--replace", is_flag=True, help="Another key for a name that is known: the old one is out.")
 @_RECOVERY
 @options.common(writes=True)
 def add(
@@ -186,16 +180,15 @@ def _write(
 
 @command.command(
     "remove",
-    cls=options.Command,
     short_help="Take a name out of its roles",
     examples=("sealpipe trust remove ben", "sealpipe trust remove anna --publishes production"),
 )
-@click.argument("name", metavar="NAME")
-@click.option("--admin", multiple=True, metavar="ENV", help="Only this role: admin of ENV.")
-@click.option("--publishes", multiple=True, metavar="ENV", help="Only this role: publisher of ENV.")
-@click.option("--approves", multiple=True, metavar="ENV", help="Only this role: approver of ENV.")
-@click.option("--break-glass", multiple=True, metavar="ENV", help="Only this role: emergencies of ENV.")
-@click.option("--root", is_flag=True, help="Only this role: signing trust.yaml.")
+@options.argument("name", metavar="NAME")
+@options.option("--admin", multiple=True, metavar="ENV", help="Only this role: admin of ENV.")
+@options.option("--publishes", multiple=True, metavar="ENV", help="Only this role: publisher of ENV.")
+@options.option("--approves", multiple=True, metavar="ENV", help="Only this role: approver of ENV.")
+@options.option("--break-glass", multiple=True, metavar="ENV", help="Only this role: emergencies of ENV.")
+@options.option("--root", is_flag=True, help="Only this role: signing trust.yaml.")
 @_RECOVERY
 @options.common(writes=True)
 def remove(
@@ -225,18 +218,21 @@ def remove(
 
 @command.command(
     "admins",
-    cls=options.Command,
     short_help="How many signatures, and what is protected",
     examples=("sealpipe trust admins production --need 2", "sealpipe trust admins production --protected"),
 )
-@click.argument("environment", metavar="[ENV]", required=False)
-@click.option("--root", is_flag=True, help="Of trust.yaml itself, instead of an environment.")
-@click.option("--need", type=click.IntRange(1, 16), metavar="N", help="Signatures of admins that are needed.")
-@click.option("--approvals", type=click.IntRange(1, 16), metavar="N", help="Approvals that a publish needs.")
-@click.option(
+@options.argument("environment", metavar="[ENV]", required=False)
+@options.option("--root", is_flag=True, help="Of trust.yaml itself, instead of an environment.")
+@options.option(
+    "--need", type=options.IntRange(1, 16), metavar="N", help="Signatures of admins that are needed."
+)
+@options.option(
+    "--approvals", type=options.IntRange(1, 16), metavar="N", help="Approvals that a publish needs."
+)
+@options.option(
     "--protected/--not-protected", default=None, help="Pushed commits of the branch, with approvals."
 )
-@click.option("--branch", metavar="BRANCH", help="The branch that a protected environment follows.")
+@options.option("--branch", metavar="BRANCH", help="The branch that a protected environment follows.")
 @_RECOVERY
 @options.common(writes=True)
 def admins(
@@ -277,7 +273,6 @@ def admins(
 
 @command.command(
     "sign",
-    cls=options.Command,
     short_help="Add your signature where one is missing",
     examples=("sealpipe trust sign",),
 )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common
 from sealpipe.errors import UsageError
@@ -21,10 +19,12 @@ _EXAMPLES = (
 
 
 @options.command("check", examples=_EXAMPLES)
-@click.argument("model", metavar="MODULE:CLASS")
-@click.argument("environments", nargs=-1, metavar="[ENV]…")
-@click.option("--all-envs", is_flag=True, help="Every environment that has the service; so without ENV too.")
-@click.option("--service", metavar="NAME", help="Where the class does not name it.")
+@options.argument("model", metavar="MODULE:CLASS")
+@options.argument("environments", nargs=-1, metavar="[ENV]…")
+@options.option(
+    "--all-envs", is_flag=True, help="Every environment that has the service; so without ENV too."
+)
+@options.option("--service", metavar="NAME", help="Where the class does not name it.")
 @options.common(formats=("text", "json"))
 def command(
     opts: Common, *, model: str, environments: tuple[str, ...], all_envs: bool, service: str | None

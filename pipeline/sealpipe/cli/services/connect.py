@@ -7,8 +7,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common, Target
 from sealpipe.cli.render.text_connect import KINDS, snippet
@@ -28,8 +26,10 @@ _EXAMPLES = (
 
 @options.command("connect", examples=_EXAMPLES)
 @options.target_argument(service="required")
-@click.option("--as", "kind", type=click.Choice(KINDS), default="env", help="What to print.")
-@click.option("--key-to", "key_to", metavar="CMD|FILE", help="Where the private half goes (.sealpipe/keys/).")
+@options.option("--as", "kind", type=options.Choice(KINDS), default="env", help="What to print.")
+@options.option(
+    "--key-to", "key_to", metavar="CMD|FILE", help="Where the private half goes (.sealpipe/keys/)."
+)
 @options.common(formats=("text", "json"), writes=True)
 def command(opts: Common, *, target: Target, kind: str, key_to: str | None) -> None:
     """Make a reading key for a service, grant it what the service inherits, print how to start it.

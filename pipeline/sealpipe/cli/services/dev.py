@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common, Target
 from sealpipe.errors import SealpipeError, UsageError
@@ -33,9 +31,11 @@ _ENV_FILE = "sealpipe.env"
 
 @options.command("dev", examples=_EXAMPLES)
 @options.target_argument(service="required")
-@click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD…")
-@click.option("--fake-secrets", is_flag=True, help="Make up the secrets that your key does not open.")
-@click.option("--write", "folder", metavar="DIR", help=f"Write {_ENV_FILE} there, for an IDE's run settings.")
+@options.argument("program", nargs=-1, metavar="-- CMD…")
+@options.option("--fake-secrets", is_flag=True, help="Make up the secrets that your key does not open.")
+@options.option(
+    "--write", "folder", metavar="DIR", help=f"Write {_ENV_FILE} there, for an IDE's run settings."
+)
 @options.common()
 def command(
     opts: Common, *, target: Target, program: tuple[str, ...], fake_secrets: bool, folder: str | None

@@ -6,8 +6,6 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common, Target
 from sealpipe.errors import UsageError
@@ -30,12 +28,16 @@ SERVICE = ("URL", "ENV", "SERVICE", "TRUST", "CACHE", "KEY", "KEY_FILE", "KEY_CM
 
 @options.command("run", examples=_EXAMPLES)
 @options.target_argument(service="required")
-@click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD…")
-@click.option("--file", "file", metavar="PATH", help="Values in a file (.json .yaml .env), not as variables.")
-@click.option("--bootstrap-only", is_flag=True, help="Only the SEALPIPE_* variables, for a sealpipe client.")
-@click.option("--fake-secrets", is_flag=True, help="Make up the secrets that your key does not open.")
-@click.option("--watch", is_flag=True, help="Restart CMD when another release is published.")
-@click.option("--signal", "signal", metavar="NAME", help="With --watch: send it instead (HUP, USR1, none).")
+@options.argument("program", nargs=-1, metavar="-- CMD…")
+@options.option(
+    "--file", "file", metavar="PATH", help="Values in a file (.json .yaml .env), not as variables."
+)
+@options.option(
+    "--bootstrap-only", is_flag=True, help="Only the SEALPIPE_* variables, for a sealpipe client."
+)
+@options.option("--fake-secrets", is_flag=True, help="Make up the secrets that your key does not open.")
+@options.option("--watch", is_flag=True, help="Restart CMD when another release is published.")
+@options.option("--signal", "signal", metavar="NAME", help="With --watch: send it instead (HUP, USR1, none).")
 @options.common()
 def command(
     opts: Common,

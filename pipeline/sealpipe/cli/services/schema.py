@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common
 from sealpipe.errors import UsageError
@@ -27,8 +25,8 @@ def command() -> None:
     """Schemas from documents and classes, and what a change of one means."""
 
 
-@command.command("infer", cls=options.Command, examples=_INFER)
-@click.argument("service")
+@command.command("infer", examples=_INFER)
+@options.argument("service")
 @options.common()
 def infer(opts: Common, *, service: str) -> None:
     """Print a schema that SERVICE's documents of all environments fit: a draft, for you to narrow.
@@ -60,8 +58,8 @@ def _own(workspace: Workspace, environment: str, service: str, merge: Any) -> An
     return values
 
 
-@command.command("export", cls=options.Command, examples=_EXPORT)
-@click.argument("model", metavar="MODULE:CLASS")
+@command.command("export", examples=_EXPORT)
+@options.argument("model", metavar="MODULE:CLASS")
 @options.common()
 def export(_: Common, *, model: str) -> None:
     """Print the schema of a pydantic class, closed and with its secrets marked.
@@ -78,9 +76,9 @@ def _of_class(model: str) -> dict[str, Any]:
     return closed(model_schema(model, folder=options.started_in()))
 
 
-@command.command("check", cls=options.Command, examples=_CHECK)
-@click.argument("service")
-@click.argument("model", metavar="MODULE:CLASS")
+@command.command("check", examples=_CHECK)
+@options.argument("service")
+@options.argument("model", metavar="MODULE:CLASS")
 @options.common()
 def check(opts: Common, *, service: str, model: str) -> int:
     """Compare SERVICE's schema file with the schema of its class; ends with 3 where they differ.
@@ -101,9 +99,9 @@ def check(opts: Common, *, service: str, model: str) -> int:
     return 3
 
 
-@command.command("compat", cls=options.Command, examples=_COMPAT)
-@click.argument("service")
-@click.option("--base", metavar="REF", default="HEAD", show_default=True, help="The schema before.")
+@command.command("compat", examples=_COMPAT)
+@options.argument("service")
+@options.option("--base", metavar="REF", default="HEAD", show_default=True, help="The schema before.")
 @options.common(formats=("text", "json"))
 def compat(opts: Common, *, service: str, base: str) -> int:
     """Say whether what was good under SERVICE's schema at REF is good under the one here.

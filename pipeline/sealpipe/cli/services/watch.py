@@ -6,8 +6,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common, Target
 
@@ -23,8 +21,8 @@ _EXAMPLES = (
 
 @options.command("watch", examples=_EXAMPLES)
 @options.target_argument(service="required")
-@click.option("--reveal", is_flag=True, help="Open the secrets with your key.")
-@click.option("--once", is_flag=True, help="Print what is published now, and end.")
+@options.option("--reveal", is_flag=True, help="Open the secrets with your key.")
+@options.option("--once", is_flag=True, help="Print what is published now, and end.")
 @options.common()
 def command(opts: Common, *, target: Target, reveal: bool, once: bool) -> int:
     """Print ENV/SERVICE's release, then each newer one, as a JSON line: verified, until Ctrl-C.

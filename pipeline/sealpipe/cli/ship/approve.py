@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common, Target
 
@@ -23,8 +21,8 @@ _EXAMPLES = (
 
 @options.command("approve", examples=_EXAMPLES)
 @options.target_argument()
-@click.option("--plan", "plan_name", metavar="FILE|ID", help="Approve only if this is the plan.")
-@click.option("--service", "services", multiple=True, metavar="NAME", help="Only these services.")
+@options.option("--plan", "plan_name", metavar="FILE|ID", help="Approve only if this is the plan.")
+@options.option("--service", "services", multiple=True, metavar="NAME", help="Only these services.")
 @options.common(writes=True)
 def command(opts: Common, *, target: Target, plan_name: str | None, services: tuple[str, ...]) -> int:
     """Sign the content that would be published, service by service, into trust/approvals/.

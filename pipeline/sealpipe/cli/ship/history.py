@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-import click
-
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common, Target
 
@@ -14,8 +12,8 @@ _EXAMPLES = ("sealpipe history production/checkout", "sealpipe history productio
 
 @options.command("history", examples=_EXAMPLES)
 @options.target_argument(service="required")
-@click.argument("path", required=False)
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Releases at most.")
+@options.argument("path", required=False)
+@options.option("--limit", type=options.IntRange(1), default=20, show_default=True, help="Releases at most.")
 @options.common(formats=("text", "json"))
 def command(opts: Common, *, target: Target, path: str | None, limit: int) -> int:
     """List the releases that the store still keeps, newest first; or the values that a path had.

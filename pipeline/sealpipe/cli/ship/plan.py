@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common, Target
 from sealpipe.released import Unit
@@ -27,13 +25,13 @@ _EXAMPLES = (
 
 @options.command("plan", examples=_EXAMPLES)
 @options.target_argument(required=False)
-@click.option("--base", "base", metavar="REF", help="Compare with a commit instead of what is published.")
-@click.option("--out", metavar="FILE", help="Write the plan's digest and units for `publish --plan`.")
-@click.option("--exit-code", is_flag=True, help="End with 3 when something would change.")
-@click.option("--allow-removal", is_flag=True, help="Take a plan that removes many keys.")
-@click.option("--allow-growth", is_flag=True, help="Take a plan that makes a service much larger.")
-@click.option("--retire", multiple=True, metavar="ENV/SVC", help="Retire a service that is gone from here.")
-@click.option("--lift-hold", is_flag=True, help="Plan what was rolled back as well.")
+@options.option("--base", "base", metavar="REF", help="Compare with a commit instead of what is published.")
+@options.option("--out", metavar="FILE", help="Write the plan's digest and units for `publish --plan`.")
+@options.option("--exit-code", is_flag=True, help="End with 3 when something would change.")
+@options.option("--allow-removal", is_flag=True, help="Take a plan that removes many keys.")
+@options.option("--allow-growth", is_flag=True, help="Take a plan that makes a service much larger.")
+@options.option("--retire", multiple=True, metavar="ENV/SVC", help="Retire a service that is gone from here.")
+@options.option("--lift-hold", is_flag=True, help="Plan what was rolled back as well.")
 @options.common(formats=("text", "json", "markdown"))
 def command(
     opts: Common,

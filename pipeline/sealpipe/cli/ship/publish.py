@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common, Target
 
@@ -31,17 +29,17 @@ REASON_LIMIT = 500
 
 @options.command("publish", examples=_EXAMPLES)
 @options.target_argument(required=False)
-@click.option("--all", "everything", is_flag=True, help="Every environment, in order; for CI.")
-@click.option("--plan", "plan_name", metavar="FILE|ID", help="Publish only if this is the plan.")
-@click.option("--break-glass", metavar="REASON", help="Without CI and approvals; recorded for everybody.")
-@click.option("--allow-removal", is_flag=True, help="Remove many keys of a service.")
-@click.option("--allow-growth", is_flag=True, help="Make a service much larger.")
-@click.option("--retire", multiple=True, metavar="ENV/SVC", help="Retire a service that is gone from here.")
-@click.option("--lift-hold", is_flag=True, help="Publish what was rolled back after all.")
-@click.option("--supersede", metavar="COMMIT", default="", help="Pass the fence of a commit that is gone.")
-@click.option("--mirrors-only", is_flag=True, help="Copy what is published to the mirrors, nothing else.")
-@click.option("--reissue", is_flag=True, help="Publish equal content again, after a store was restored.")
-@click.option("--repair-head", is_flag=True, help="Replace what stands in the store and is no release.")
+@options.option("--all", "everything", is_flag=True, help="Every environment, in order; for CI.")
+@options.option("--plan", "plan_name", metavar="FILE|ID", help="Publish only if this is the plan.")
+@options.option("--break-glass", metavar="REASON", help="Without CI and approvals; recorded for everybody.")
+@options.option("--allow-removal", is_flag=True, help="Remove many keys of a service.")
+@options.option("--allow-growth", is_flag=True, help="Make a service much larger.")
+@options.option("--retire", multiple=True, metavar="ENV/SVC", help="Retire a service that is gone from here.")
+@options.option("--lift-hold", is_flag=True, help="Publish what was rolled back after all.")
+@options.option("--supersede", metavar="COMMIT", default="", help="Pass the fence of a commit that is gone.")
+@options.option("--mirrors-only", is_flag=True, help="Copy what is published to the mirrors, nothing else.")
+@options.option("--reissue", is_flag=True, help="Publish equal content again, after a store was restored.")
+@options.option("--repair-head", is_flag=True, help="Replace what stands in the store and is no release.")
 @options.common(formats=("text", "json"), writes=True)
 def command(
     opts: Common,

@@ -6,8 +6,6 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common, Target
 
@@ -25,14 +23,14 @@ _EXAMPLES = (
 
 @options.command("rollback", examples=_EXAMPLES)
 @options.target_argument()
-@click.option(
+@options.option(
     "--to", metavar="NUMBER|DIGEST|COMMIT", default="", help="Which release; default: the one before."
 )
-@click.option("--batch", metavar="ID", default="", help="Undo everything that one publish changed.")
-@click.option("--with-secrets", is_flag=True, help="Take the old secrets as well.")
-@click.option("--no-hold", is_flag=True, help="Let the next publish bring the value back.")
-@click.option("--reason", metavar="TEXT", help="Recorded with the hold.")
-@click.option("--break-glass", metavar="REASON", help="Without CI and approvals; recorded for everybody.")
+@options.option("--batch", metavar="ID", default="", help="Undo everything that one publish changed.")
+@options.option("--with-secrets", is_flag=True, help="Take the old secrets as well.")
+@options.option("--no-hold", is_flag=True, help="Let the next publish bring the value back.")
+@options.option("--reason", metavar="TEXT", help="Recorded with the hold.")
+@options.option("--break-glass", metavar="REASON", help="Without CI and approvals; recorded for everybody.")
 @options.common(formats=("text", "json"), writes=True)
 def command(
     opts: Common,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-import click
-
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common, Target
 
@@ -14,7 +12,9 @@ _EXAMPLES = ("sealpipe status", "sealpipe status production", "sealpipe status -
 
 @options.command("status", examples=_EXAMPLES)
 @options.target_argument(required=False)
-@click.option("--exit-code", is_flag=True, help="End with 3 when something is not as in git, 6 when edited.")
+@options.option(
+    "--exit-code", is_flag=True, help="End with 3 when something is not as in git, 6 when edited."
+)
 @options.common(formats=("text", "json"))
 def command(opts: Common, *, target: Target | None, exit_code: bool) -> int:
     """Show what is published against git: holds, drift, hand edits, stores that do not answer.

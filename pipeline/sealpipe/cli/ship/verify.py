@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common, Target
 
@@ -20,10 +18,10 @@ _EXAMPLES = ("sealpipe verify", "sealpipe verify production", "sealpipe verify p
 
 @options.command("verify", examples=_EXAMPLES)
 @options.target_argument(required=False)
-@click.option(
+@options.option(
     "--repair", is_flag=True, help="Copy to mirrors what they lack, and write the plain tree as it must be."
 )
-@click.option("--allow-removal", is_flag=True, help="With --repair: delete many keys of the plain tree.")
+@options.option("--allow-removal", is_flag=True, help="With --repair: delete many keys of the plain tree.")
 @options.common(formats=("text", "json"), writes=True)
 def command(opts: Common, *, target: Target | None, repair: bool, allow_removal: bool) -> int:
     """Check the stores as a reader would: signatures, chunks, releases, mirrors, the plain tree, and git.

@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common
 from sealpipe.errors import SealpipeError, UsageError
@@ -33,11 +31,11 @@ def command() -> None:
     """Add a service or an environment, with what it needs."""
 
 
-@command.command("service", cls=options.Command, examples=_SERVICE)
-@click.argument("name")
-@click.option("--in", "environments", multiple=True, metavar="ENV", help="Where it runs; may be repeated.")
-@click.option("--schema", "model", metavar="MODULE:CLASS", help="Take the schema from a pydantic class.")
-@click.option(
+@command.command("service", examples=_SERVICE)
+@options.argument("name")
+@options.option("--in", "environments", multiple=True, metavar="ENV", help="Where it runs; may be repeated.")
+@options.option("--schema", "model", metavar="MODULE:CLASS", help="Take the schema from a pydantic class.")
+@options.option(
     "--from", "source", metavar="FILE", help="Take values, and without --schema types, from YAML or JSON."
 )
 @options.common(writes=True)
@@ -127,11 +125,11 @@ def _said(name: str, done: Added) -> list[str]:
     return lines
 
 
-@command.command("environment", cls=options.Command, examples=_ENVIRONMENT)
-@click.argument("name")
-@click.option("--extends", metavar="ENV", help="What it is layered on (default: base).")
-@click.option("--publish-to", metavar="URL", help="The store; without one it is a layer only.")
-@click.option("--inherit-services", "inherit", is_flag=True, help="All services of what it extends.")
+@command.command("environment", examples=_ENVIRONMENT)
+@options.argument("name")
+@options.option("--extends", metavar="ENV", help="What it is layered on (default: base).")
+@options.option("--publish-to", metavar="URL", help="The store; without one it is a layer only.")
+@options.option("--inherit-services", "inherit", is_flag=True, help="All services of what it extends.")
 @options.common(writes=True)
 def environment(
     opts: Common, *, name: str, extends: str | None, publish_to: str | None, inherit: bool

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common
 from sealpipe.errors import RefusedError
@@ -41,10 +39,10 @@ class _Told(NamedTuple):
 
 
 @options.command("demo", examples=_EXAMPLES)
-@click.argument("folder", required=False, metavar="[DIR]")
-@click.option("--keep", is_flag=True, help="Leave everything there to look at.")
-@click.option("--fast", is_flag=True, help="Do not pause between chapters.")
-@click.option("--store", "url", metavar="URL", default="", help="Publish there, below a prefix of its own.")
+@options.argument("folder", required=False, metavar="[DIR]")
+@options.option("--keep", is_flag=True, help="Leave everything there to look at.")
+@options.option("--fast", is_flag=True, help="Do not pause between chapters.")
+@options.option("--store", "url", metavar="URL", default="", help="Publish there, below a prefix of its own.")
 @options.common()
 def command(opts: Common, folder: str | None, keep: bool, fast: bool, url: str) -> int:
     """A tour in a temporary folder: publish, load, roll back, tamper.

@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common
 from sealpipe.errors import UsageError
@@ -24,10 +22,10 @@ _EXAMPLES = (
 
 
 @options.command("init", examples=_EXAMPLES)
-@click.argument("folder", required=False, default=".", metavar="[DIR]")
-@click.option("--key", "key", metavar="FILE", help="Your age key; without it one is found or made.")
-@click.option("--name", metavar="NAME", help="What to call you in trust.yaml.")
-@click.option("--github", is_flag=True, help="Add workflows: check pull requests, publish from main.")
+@options.argument("folder", required=False, default=".", metavar="[DIR]")
+@options.option("--key", "key", metavar="FILE", help="Your age key; without it one is found or made.")
+@options.option("--name", metavar="NAME", help="What to call you in trust.yaml.")
+@options.option("--github", is_flag=True, help="Add workflows: check pull requests, publish from main.")
 @options.common(writes=True)
 def command(opts: Common, *, folder: str, key: str | None, name: str | None, github: bool) -> None:
     """Make a configuration repository: sealpipe.yaml, trust/, environments base and dev, git's files.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from sealpipe.cli import options, output
 from sealpipe.cli.options import Common, Target
 
@@ -17,7 +15,7 @@ _EXAMPLES = ("sealpipe adopt production/checkout", "sealpipe adopt production/ch
 
 @options.command("adopt", examples=_EXAMPLES)
 @options.target_argument()
-@click.option("--paths", multiple=True, metavar="PATH", help="Only this setting, or what is below it.")
+@options.option("--paths", multiple=True, metavar="PATH", help="Only this setting, or what is below it.")
 @options.common(writes=True)
 def command(opts: Common, *, target: Target, paths: tuple[str, ...]) -> int:
     """Write the published plain values into the service's own file.

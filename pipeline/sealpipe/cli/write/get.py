@@ -6,8 +6,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common, Target, parse_target
 from sealpipe.errors import Finding, InputError, RefusedError, UsageError
@@ -26,10 +24,10 @@ _EXAMPLES = (
 
 @options.command("get", examples=_EXAMPLES)
 @options.target_argument(service="required")
-@click.argument("path", metavar="PATH")
-@click.option("--layer", metavar="ENV[/NAME]", help="What this one layer says: base, or production/_all.")
-@click.option("--published", is_flag=True, help="What the store has, not the files.")
-@click.option("--reveal", is_flag=True, help="Show a secret of a protected environment on a terminal.")
+@options.argument("path", metavar="PATH")
+@options.option("--layer", metavar="ENV[/NAME]", help="What this one layer says: base, or production/_all.")
+@options.option("--published", is_flag=True, help="What the store has, not the files.")
+@options.option("--reveal", is_flag=True, help="Show a secret of a protected environment on a terminal.")
 @options.common(formats=("text", "json"))
 def command(
     opts: Common, *, target: Target, path: str, layer: str | None, published: bool, reveal: bool

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common, Target
 
@@ -15,8 +13,8 @@ _EXAMPLES = (
 
 @options.command("mv", examples=_EXAMPLES)
 @options.target_argument(service="required")
-@click.argument("path", metavar="PATH")
-@click.argument("new", metavar="NEW")
+@options.argument("path", metavar="PATH")
+@options.argument("new", metavar="NEW")
 @options.common(writes=True)
 def command(opts: Common, *, target: Target, path: str, new: str) -> None:
     """Move a value of ENV/SERVICE to another path of the same file.

@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from sealpipe.cli import options, output, workspaces
 from sealpipe.cli.options import Common, Target
 from sealpipe.errors import SealpipeError, UsageError
@@ -31,10 +29,10 @@ _LIMIT = 1024 * 1024
 
 @options.command("set", examples=_EXAMPLES)
 @options.target_argument(service="required")
-@click.argument("path", metavar="PATH")
-@click.argument("value", required=False, metavar="[VALUE]")
-@click.option("--file", "file", metavar="FILE", help="Take the value from a file; - is stdin.")
-@click.option(
+@options.argument("path", metavar="PATH")
+@options.argument("value", required=False, metavar="[VALUE]")
+@options.option("--file", "file", metavar="FILE", help="Take the value from a file; - is stdin.")
+@options.option(
     "--random",
     "size",
     type=int,
@@ -43,11 +41,11 @@ _LIMIT = 1024 * 1024
     metavar="[N]",
     help="N random characters (32).",
 )
-@click.option("--type", "kind", metavar="TYPE", help="str, int, float, bool, object, array or bytes.")
-@click.option(
+@options.option("--type", "kind", metavar="TYPE", help="str, int, float, bool, object, array or bytes.")
+@options.option(
     "--secret", is_flag=True, help="Seal it, and mark a path that the schema does not know as secret."
 )
-@click.option("--plain", is_flag=True, help="The path sounds like a secret and is none.")
+@options.option("--plain", is_flag=True, help="The path sounds like a secret and is none.")
 @options.common(formats=("text", "json"), writes=True)
 def command(
     opts: Common,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from sealpipe.cli import options, workspaces
 from sealpipe.cli.options import Common, Target
 from sealpipe.cli.write.set_ import report
@@ -16,8 +14,8 @@ _EXAMPLES = (
 
 @options.command("unset", examples=_EXAMPLES)
 @options.target_argument(service="required")
-@click.argument("path", metavar="PATH")
-@click.option("--null", is_flag=True, help="Write null, which deletes what a lower layer sets.")
+@options.argument("path", metavar="PATH")
+@options.option("--null", is_flag=True, help="Write null, which deletes what a lower layer sets.")
 @options.common(formats=("text", "json"), writes=True)
 def command(opts: Common, target: Target, path: str, null: bool) -> None:
     """Remove a value from the file of ENV/SERVICE; what a lower layer sets shows again."""
