@@ -37,7 +37,7 @@ class Figures(NamedTuple):
     seconds: float
 
 
-def publisher(url: str, number: int, wanted: int, done: Any, told: Queue[Any]) -> None:
+def publisher(url: str, number: int, wanted: int, ready: Any, done: Any, told: Queue[Any]) -> None:
     from publishing import A, content, make_batch, past
     from sealpipe.errors import UnavailableError
     from sealpipe.publishing.publish import publish
@@ -45,6 +45,8 @@ def publisher(url: str, number: int, wanted: int, done: Any, told: Queue[Any]) -
 
     store = opened(url)
     conflicts = errors = n = 0
+    if number:
+        ready.wait()
     while done.value < wanted:
         now = time.time_ns() // 1_000_000
         try:
@@ -58,6 +60,8 @@ def publisher(url: str, number: int, wanted: int, done: Any, told: Queue[Any]) -
                 done.value += 1
             told.put(("acknowledged", receipt.digest))
             n += 1
+            if number == 0 and n == 1:
+                ready.wait()  # readers need a first release; then all begin at once
         elif receipt.outcome == "failed":
             errors += 1
         else:
@@ -67,13 +71,14 @@ def publisher(url: str, number: int, wanted: int, done: Any, told: Queue[Any]) -
     told.put(("errors", errors))
 
 
-def reader(url: str, wanted: int, done: Any, told: Queue[Any]) -> None:
+def reader(url: str, wanted: int, ready: Any, done: Any, told: Queue[Any]) -> None:
     from publishing import A, release
     from sealpipe.errors import UnavailableError
     from servers.places import opened
 
     store = opened(url)
     reads, errors, last = 0, 0, None
+    ready.wait()
     while done.value < wanted:
         try:
             found = release(store, A)  # raises for what does not verify
@@ -90,7 +95,7 @@ def reader(url: str, wanted: int, done: Any, told: Queue[Any]) -> None:
     told.put(("errors", errors))
 
 
-def collector(url: str, keep: int, wanted: int, done: Any, told: Queue[Any]) -> None:
+def collector(url: str, keep: int, wanted: int, ready: Any, done: Any, told: Queue[Any]) -> None:
     from publishing import A
     from sealpipe.errors import UnavailableError
     from sealpipe.publishing.collect import collect
@@ -98,6 +103,7 @@ def collector(url: str, keep: int, wanted: int, done: Any, told: Queue[Any]) -> 
     from servers.places import opened
 
     store, count = opened(url), 0
+    ready.wait()
     while done.value < wanted:
         now = time.time_ns() // 1_000_000
         with suppress(UnavailableError):
@@ -117,22 +123,22 @@ def race(url: str, wanted: int, *, keep: int = 30) -> Figures:
     done: Synchronized[int] = processes.Value("i", 0)
     told: Queue[Any] = processes.Queue()
     started = time.monotonic()
+    ready = processes.Barrier(PUBLISHERS + READERS + 1)
     publish = [
-        processes.Process(target=publisher, args=(url, n, wanted, done, told)) for n in range(PUBLISHERS)
+        processes.Process(target=publisher, args=(url, n, wanted, ready, done, told))
+        for n in range(PUBLISHERS)
     ]
-    publish[0].start()
-    while done.value < 1:  # readers need a first release
-        assert publish[0].exitcode in (None, 0)
-        time.sleep(0.005)
-    others = [processes.Process(target=reader, args=(url, wanted, done, told)) for _ in range(READERS)]
-    others.append(processes.Process(target=collector, args=(url, keep, wanted, done, told)))
-    for process in (*publish[1:], *others):
+    others = [processes.Process(target=reader, args=(url, wanted, ready, done, told)) for _ in range(READERS)]
+    others.append(processes.Process(target=collector, args=(url, keep, wanted, ready, done, told)))
+    for process in (*publish, *others):
         process.start()
     rows = []
     while any(process.is_alive() for process in (*publish, *others)) or not told.empty():
         while not told.empty():
             rows.append(told.get())
         time.sleep(0.01)
+        if any(process.exitcode for process in (*publish, *others)):
+            ready.abort()  # one that died must not keep the others waiting
     assert [process.exitcode for process in (*publish, *others)] == [0] * (len(publish) + len(others))
     acknowledged = [value for kind, value in rows if kind == "acknowledged"]
     store = opened(url)
