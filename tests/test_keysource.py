@@ -101,7 +101,7 @@ def test_a_file_that_others_can_read_is_refused(environ: dict[str, str], tmp_pat
         ("", "malformed-key"),
         ("# only a comment\n", "malformed-key"),
         ("hello", "malformed-key"),
-        (MADE[0][1][:-1] + "X", "malformed-key"),
+        (MADE[0][1][:-1] + ("X" if MADE[0][1][-1] != "X" else "Y"), "malformed-key"),
         (f"{MADE[0][1]}\n{MADE[1][1][:-2]}\n", "malformed-key"),
         ("AGE-PLUGIN-YUBIKEY-1QQ", "unsupported-key"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n", "unsupported-key"),

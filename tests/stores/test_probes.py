@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,11 @@ def test_an_alarm_of_etcd(server_folder: Path) -> None:
                 store.write([Put(f"k{n}", bytes(100_000), None)])
             except Exception:  # noqa: BLE001 - full is what we want
                 break
-        found = facts(f"etcd://{server.address}/config")
-        assert holds(found, "problem", "raises an alarm")
+        url = f"etcd://{server.address}/config"
+        deadline = time.monotonic() + 5.0  # the refused write comes first, the alarm a moment later
+        while not holds(facts(url), "problem", "raises an alarm"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         store.close()
     finally:
         server.kill()
