@@ -52,14 +52,18 @@ def canonical(value: Any) -> bytes:
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
+_KEYS, _PLAIN = frozenset({str}), frozenset({str, bool, type(None)})
+
+
 def _spelt_alike(value: Any) -> bool:
     waiting = [value]
     for node in waiting:  # grows as it goes
         kind = node.__class__
         if kind is dict:
-            if not all(key.__class__ is str and key.isascii() for key in node):
+            if not _KEYS.issuperset(map(type, node)) or not "".join(node).isascii():
                 return False
-            waiting += node.values()
+            if not _PLAIN.issuperset(map(type, node.values())):
+                waiting += node.values()
         elif kind is list:
             waiting += node
         elif kind is int:
@@ -102,7 +106,10 @@ def strict_json(
 
 
 def _bound_depth(data: bytes, limit: int) -> None:
-    # A bomb must not reach the recursive parser. Each pass takes away the innermost level, in C.
+    # A bomb must not reach the recursive parser, and no bomb has so few brackets.
+    if data.count(b"[") + data.count(b"{") <= limit:
+        return
+    # Each pass takes away the innermost level, in C.
     brackets = _STRING.sub(b"", data).translate(_ONE_KIND, _NO_BRACKET)
     for _ in range(limit):
         if not brackets:

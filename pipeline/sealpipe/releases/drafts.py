@@ -106,16 +106,13 @@ def _no_place() -> TrustError:
     return TrustError("no-place", "the draft lists a sealed value where none can be")
 
 
-def _sealed_texts(node: Any, path: Concrete) -> Iterator[tuple[Concrete, str]]:
-    if isinstance(node, str):
-        if looks_sealed(node):
-            yield path, node
-    elif isinstance(node, dict):
-        for key, child in node.items():
+def _sealed_texts(node: Mapping[str, Any] | Sequence[Any], path: Concrete) -> Iterator[tuple[Concrete, str]]:
+    for key, child in node.items() if isinstance(node, Mapping) else enumerate(node):
+        if isinstance(child, str):
+            if looks_sealed(child):
+                yield (*path, key), child
+        elif isinstance(child, dict | list):
             yield from _sealed_texts(child, (*path, key))
-    elif isinstance(node, list):
-        for index, child in enumerate(node):
-            yield from _sealed_texts(child, (*path, index))
 
 
 def _check_merge_key(values: Mapping[str, Any], pointer: str, field: str) -> None:
