@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from documents.strategies import TRICKY, Writer, plain_values
+from sealpipe.documents.parse import parse_yaml
 from sealpipe.documents.plain import read_plain
-from sealpipe.documents.read import parse_yaml, read_yaml
+from sealpipe.documents.read import read_yaml
 from sealpipe.errors import InputError
 
 CASES = sorted((Path(__file__).parent.parent / "cases" / "yaml").glob("*/input.yaml"))
@@ -65,6 +66,15 @@ db:
   more:
   - 1
   - é x
+  nested:
+  - name: a   # a map in a list
+    deep:
+      - x: 1
+        y: [b]
+      -   z: {}
+    last: 'q'
+  - name: b
+people: {me: "x", port: 80, url: file:.a/b:c-d}
 x-y.z/w: a:b (c) [d], *e
 at: 12:30:00
 flow: [a, "b, c", 1,no]
@@ -107,7 +117,14 @@ def test_what_most_files_are_made_of_takes_the_short_way() -> None:
         "a: 1\n...\n",
         "%YAML 1.2\n---\na: 1\n",
         "- 1\n",
-        "a:\n  - b: 1\n",
+        "a:\n  - b: 1\n    b: 2\n",
+        "a:\n  - b: 1\n   c: 2\n",
+        "a:\n  - b: 1\n  c: 2\n",
+        "a:\n  - b: 1\n - b: 2\n",
+        "a:\n  - - b: 1\n",
+        "a:\n  - b: - 1\n",
+        "a:\n- 1\nb: 2\n- 3\n",
+        "- a: 1\n",
         "a:\n  - 1\n - 2\n",
         "a:\n  -\n",
         "a: - 1\n",
@@ -117,7 +134,13 @@ def test_what_most_files_are_made_of_takes_the_short_way() -> None:
         "a: [b,\n  c]\n",
         "a: [b c]\n",
         "a: [010]\n",
-        "a: {b: c}\n",
+        "a: {b: c, b: d}\n",
+        "a: {null: c}\n",
+        "a: {b: 010}\n",
+        "a: {b: c d}\n",
+        "a: {b:c}\n",
+        "a: {b: [c]}\n",
+        "a: {b: c: d}\n",
         "a\n",
         "",
         "# nothing\n",
@@ -189,6 +212,9 @@ WORDS = st.sampled_from(
         "[a, b]",
         "[a,1 ]",
         "['x', -1]",
+        "{a: b}",
+        "{a: 'b', c: 1:2}",
+        "{a: b, a: c}",
     ]
 )
 PARTS = st.one_of(
@@ -202,7 +228,7 @@ PARTS = st.one_of(
 @st.composite
 def lines(draw: st.DrawFn) -> str:
     """Nearly plain: what a line is made of, mostly in its place."""
-    shape = draw(st.sampled_from("kvvvviiicbj"))
+    shape = draw(st.sampled_from("kvvvviiicbjmmnn"))
     indent = draw(st.sampled_from(["", "", "  ", "  ", "    ", " "]))
     key = draw(st.sampled_from(["a", "b", "c", "d", "no", "null", "x.y", "_"]))
     behind = draw(st.sampled_from(["", "", "", " ", " # c", "#c"]))
@@ -212,6 +238,8 @@ def lines(draw: st.DrawFn) -> str:
         "v": f"{indent}{key}: {value}{behind}",
         "i": f"{indent}- {value}{behind}",
         "c": f"{indent}# {value}",
+        "m": f"{indent}- {key}: {value}{behind}",
+        "n": f"{indent}- {key}:{behind}",
         "b": indent,
         "j": f"{indent}{value}",
     }[shape]

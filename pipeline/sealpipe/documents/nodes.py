@@ -6,7 +6,6 @@ marks (code points, counted from 0) are the same in both.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -27,11 +26,11 @@ from sealpipe.documents.refusals import (
     too_deep,
 )
 from sealpipe.documents.scalars import RAW_FORBIDDEN
+from sealpipe.documents.text import SIZE_LIMIT, refused
 from sealpipe.errors import Finding, InputError, Where
 
-__all__ = ["MappingNode", "Node", "ScalarNode", "SequenceNode", "compose", "decode", "walk"]
+__all__ = ["MappingNode", "Node", "ScalarNode", "SequenceNode", "compose", "walk"]
 
-SIZE_LIMIT = 1024 * 1024
 _FINDING_LIMIT = 20
 _NODE_LIMIT = 50_000  # keys, values, maps and lists: more than 10,000 values ever have
 _UNGUARDED = 8192  # the C parser recurses; below this size no nesting can exhaust the stack
@@ -85,27 +84,6 @@ class _GuardedLoader(_Loader):
         self.depth -= 1
 
 
-def decode(data: bytes, *, file: str) -> str:
-    """The text of a file. Raises InputError for more than 1 MiB, a byte order mark, or what is no UTF-8."""
-    if len(data) > SIZE_LIMIT:
-        raise _one("too-large", "the file is larger than 1024 KiB", Where(file), "split it into layers")
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise _one("not-utf-8", "the file is UTF-16, not UTF-8", Where(file, 1), "save it as UTF-8")
-    if data.startswith(codecs.BOM_UTF8):
-        what = "the file begins with a byte order mark"
-        raise _one("byte-order-mark", what, Where(file, 1, 1), "save it as UTF-8 without BOM")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        at = error.start
-    where = Where(file, len(re.split(rb"\r\n|\n|\r", data[:at])))
-    raise _one("not-utf-8", f"byte {at + 1} of the file is not UTF-8", where, "save it as UTF-8")
-
-
-def _one(word: str, what: str, where: Where, *hint: str) -> InputError:
-    return InputError([Finding(word, what, where, hint=hint)])
-
-
 def compose(text: str, *, file: str) -> Node | None:
     """The root node, or None for a text without content.
 
@@ -114,7 +92,7 @@ def compose(text: str, *, file: str) -> Node | None:
     checked by `read`.
     """
     if len(text) > SIZE_LIMIT // 4 and len(text.encode("utf-8", "surrogatepass")) > SIZE_LIMIT:
-        raise _one("too-large", "the file is larger than 1024 KiB", Where(file), "split it into layers")
+        raise refused("too-large", "the file is larger than 1024 KiB", Where(file), "split it into layers")
     found = [*_bad_characters(text, file), *_directives(text, file)]
     if found:
         raise InputError(found)

@@ -1,9 +1,9 @@
 """The plain part of YAML that most files keep to, read by one grammar over the whole text.
 
-Block maps of lines `key:` and `key: value`, lists of values; a value stands on one line,
-quoted without escapes or not quoted. Whatever does not fit, and all that `read` refuses, is None here:
-then the parser decides, and only it makes findings. tests/documents/test_plain.py proves that both read
-the same; docs/adr/ has why.
+Block maps of lines `key:` and `key: value`, lists of values or of such maps, `[a, b]` and `{a: b}` of
+plain values; a value stands on one line, quoted without escapes or not quoted. Whatever does not fit, and
+all that `read` refuses, is None here: then the parser decides, and only it makes findings.
+tests/documents/test_plain.py proves that both read the same; docs/adr/ has why.
 """
 
 from __future__ import annotations
@@ -25,16 +25,22 @@ _UNQUOTED = (
 )
 _QUOTED = r"\"[^\"\\\x00-\x1f\x7f]*+\"|'[^'\x00-\x1f\x7f]*+'"
 _ITEM = rf"(?:[A-Za-z0-9_./][A-Za-z0-9_./-]*+|{_QUOTED})"
-_FLOW = rf"\[(?:{_ITEM}(?:, ?{_ITEM})*+)?\]|\{{\}}"
+_PAIR = (
+    r"([A-Za-z_][A-Za-z0-9_-]{0,127}+): "
+    rf"([A-Za-z0-9_./][A-Za-z0-9_./-]*+(?::[A-Za-z0-9_./-]++)*+|{_QUOTED})"
+)
+_PAIRS = _PAIR.replace("(", "(?:").replace("(?:?:", "(?:")
+_FLOW = rf"\[(?:{_ITEM}(?:, ?{_ITEM})*+)?\]|\{{(?:{_PAIRS}(?:, ?{_PAIRS})*+)?\}}"
 _COMMENT = r"#[^\x00-\x1f\x7f]*+"
 _LINE = re.compile(
-    rf"( *+)(?:([A-Za-z_][A-Za-z0-9_./-]{{0,127}}+):|-(?= ))(?: ++({_QUOTED}|{_UNQUOTED}|{_FLOW}))?+"
-    rf" *+(?:(?<= ){_COMMENT})?+\n"
+    r"( *+)(- ++)?+(?:([A-Za-z_][A-Za-z0-9_./-]{0,127}+):(?=[ \n]))?+"
+    rf" *+({_QUOTED}|{_UNQUOTED}|{_FLOW})?+ *+(?:(?<= ){_COMMENT})?+\n"
     r"|[\s\S]"  # anything else: nothing of a text is passed over
 )
 _BLANK = re.compile(rf"^ *+(?:{_COMMENT})?+\n", re.MULTILINE)  # a line without content
 _START = re.compile(r"--- *+\n")
 _ITEMS = re.compile(_ITEM)
+_PAIRED = re.compile(_PAIR)
 _TYPED_KEYS = frozenset(["null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE"])
 
 
@@ -56,38 +62,57 @@ def read_plain(text: str) -> dict[str, Any] | None:
         return None
 
 
-def _build(lines: list[tuple[str, str, str]]) -> dict[str, Any] | None:  # noqa: C901, PLR0912 - the hot loop
-    """Maps and lists from (indentation, key, value); a line without key and value is one that did not fit."""
+_Line = tuple[str, str, str, str]
+
+
+def _build(lines: list[_Line]) -> dict[str, Any]:  # noqa: C901, PLR0912 - the hot loop
+    """Maps and lists from (indentation, dash, key, value); of a line that did not fit all are empty."""
     root: dict[str, Any] = {}
-    above: list[tuple[str, dict[str, Any]]] = []  # maps that are open around `here`
+    above: list[tuple[str, dict[str, Any], Any, str]] = []  # maps that are open around `here`
     here, depth, opened = root, "", ""  # `opened`: the key of the line before, when it had no value
-    items: list[Any] | None = None
-    for indent, key, value in lines:
-        if not key:
-            if not value:
-                return None
+    items: list[Any] | None = None  # the list that is open in `here`, and how far in it stands
+    listed = ""
+    for indent, dash, key, value in lines:
+        if dash:
             if opened and len(indent) >= len(depth):
                 items = here[opened] = []
-                listed, opened = indent, ""
-            elif items is None or indent != listed:
-                return None
-            items.append(_value(value))
-            continue
-        items = None
-        if indent != depth:
+                listed = indent
+            else:
+                while items is None or indent != listed:
+                    if not above:
+                        raise BadScalarError
+                    depth, here, items, listed = above.pop()
+            opened = ""
+            if not key:
+                if not value:
+                    raise BadScalarError
+                items.append(_value(value))
+                continue
+            if len(above) >= _DEPTH // 2:
+                raise BadScalarError
+            above.append((depth, here, items, listed))
+            here = {}
+            items.append(here)
+            depth, items = indent + " " * len(dash), None
+        elif not key:
+            raise BadScalarError
+        elif indent != depth:
             if len(indent) > len(depth):
-                if not opened or len(above) == _DEPTH:
-                    return None
-                above.append((depth, here))
+                if not opened or len(above) >= _DEPTH:
+                    raise BadScalarError
+                above.append((depth, here, None, ""))
                 here[opened] = here = {}
                 depth = indent
             else:
                 while depth != indent:
                     if not above:
-                        return None
-                    depth, here = above.pop()
+                        raise BadScalarError
+                    depth, here, items, listed = above.pop()
+            items = None
+        else:
+            items = None
         if key in here or key in _TYPED_KEYS:
-            return None
+            raise BadScalarError
         if value:
             here[key], opened = _value(value), ""
         else:
@@ -107,4 +132,10 @@ def _value(text: str) -> Any:
 
 
 def _flow(text: str) -> Any:
-    return {} if text[0] == "{" else [_value(item) for item in _ITEMS.findall(text)]
+    if text[0] == "[":
+        return [_value(item) for item in _ITEMS.findall(text)]
+    pairs = _PAIRED.findall(text)
+    found = {key: _value(value) for key, value in pairs}
+    if len(found) < len(pairs) or not _TYPED_KEYS.isdisjoint(found):
+        raise BadScalarError
+    return found

@@ -18,9 +18,9 @@ from sealpipe.frozen import replace
 from sealpipe.live.derived import Derived, Made
 from sealpipe.live.status import Status
 from sealpipe.live.subscribers import Changes, Held, Listener, Subscriber
-from sealpipe.settings.base import PublishedSettings
+from sealpipe.settings.base import PublishedSettings, running
 from sealpipe.settings.check import check_class, model_tag
-from sealpipe.settings.load import Report, accepted, report_of, source_for
+from sealpipe.settings.load import Report, accepted, answer_help, report_of, source_for
 from sealpipe.settings.rebuild import (
     Captured,
     captured,
@@ -96,12 +96,14 @@ class Part:
         if self.feed is None:
             check_class(self.cls)
             refuse_own_constructor(self.cls)
+            answer_help(self.cls)
             source = source_for(self.cls, self.given_source).checked()
             self.model = model_tag(self.cls)
             self.prefix = prefix_of(self.cls, source.service)
             self.feed = feed_for(source)
         self.feed.join(self, watch=True)
         self.stopped = False
+        running[self.cls] = _shown_by(weakref.ref(self))
 
     def stop(self) -> None:
         if self.feed is None or self.stopped:
@@ -305,6 +307,16 @@ def _reborn() -> None:
 
 
 forked.append(_reborn)
+
+
+def _shown_by(part: weakref.ref[Part]) -> Callable[[], Any]:
+    """For `settings_cached`, without keeping the part alive."""
+
+    def shown() -> Any:
+        found = part()
+        return found.held.settings if found is not None and found.held is not None else None
+
+    return shown
 
 
 def _text(error: ConfigError | None) -> str:

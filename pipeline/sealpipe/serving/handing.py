@@ -11,8 +11,8 @@ from typing import Any
 
 from sealpipe.checks.locate import Locator
 from sealpipe.client.opened import Opened
-from sealpipe.documents import nodes
 from sealpipe.documents.read import read_yaml
+from sealpipe.documents.text import decode
 from sealpipe.errors import Finding, InputError, RefusedError, TrustError
 from sealpipe.flows.drafts import origins_of, schema_of
 from sealpipe.frozen import NamedTuple, field, frozen, replace
@@ -103,7 +103,7 @@ def _local_document(tree: Tree, workspace: Workspace, unit: Unit) -> Document | 
     data = tree.read(file)
     if data is None:
         return None
-    text = nodes.decode(data, file=file)
+    text = decode(data, file=file)
     values = read_yaml(text, file=file)
     document = Document(DocumentId(_local_name(unit), unit.service), file, text, values)
     _refuse_secrets(workspace, unit, document)

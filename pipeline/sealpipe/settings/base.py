@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NoReturn
+import weakref
+from collections.abc import Callable
+from typing import Any, Literal, NoReturn, Self
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -14,6 +16,10 @@ class PublishedConfigDict(SettingsConfigDict, total=False):
     config_path: str  # the part of the configuration that this class describes: "db.replicas"
     config_unknown: Literal["report", "forbid"]  # published keys that the class does not have
     config_defaults: Literal["report", "forbid"]  # fields that the release carries no value for
+
+
+running: weakref.WeakKeyDictionary[type, Callable[[], Any]] = weakref.WeakKeyDictionary()
+"""Class -> the settings that a `Live` of it shows in this process, None before it has any."""
 
 
 class PublishedSettings(BaseSettings):
@@ -34,6 +40,8 @@ class PublishedSettings(BaseSettings):
     def __init__(self, **values: Any) -> None:
         from sealpipe.settings.load import build_in_place
 
+        if _is_built(self):  # a validator that fails would leave what it refused in the object
+            raise TypeError("settings are not loaded again into one object: load(Settings), or Live(Settings)")
         build_in_place(self, super().__init__, values)
 
     @classmethod
@@ -51,5 +59,20 @@ class PublishedSettings(BaseSettings):
         without_handed(settings_cls, env_settings)
         return init_settings, env_settings, dotenv_settings, published, file_secret_settings
 
+    @classmethod
+    def settings_cached(cls) -> Self:
+        """What a `Live` of this class shows, newest first; without one as pydantic-settings: the first load."""
+        shown = running.get(cls)
+        settings = shown() if shown is not None else None
+        return settings if settings is not None else super().settings_cached()
+
     def __reduce_ex__(self, _: Any) -> NoReturn:
         raise TypeError("settings hold opened secrets and do not leave the process; send the release instead")
+
+
+def _is_built(settings: BaseSettings) -> bool:
+    try:
+        object.__getattribute__(settings, "__pydantic_fields_set__")
+    except AttributeError:
+        return False
+    return True

@@ -45,6 +45,8 @@ def _problems(cls: type[BaseSettings]) -> Iterator[str]:
                 f"{model.__name__} is strict: dates, paths, URLs, enums and sets do not come out of JSON; "
                 "make single fields strict instead"
             )
+        if not model.model_config.get("nested_model_default_partial_update"):
+            yield from _lost_defaults(model)
         seen: dict[str, str] = {}
         for member in members_of(model):
             for key in member.keys:
@@ -53,6 +55,27 @@ def _problems(cls: type[BaseSettings]) -> Iterator[str]:
                 other = seen.setdefault(key.casefold(), member.name)
                 if other != member.name:
                     yield f"{model.__name__}.{member.name} and .{other} have one name in variables"
+
+
+def _lost_defaults(model: type[BaseModel]) -> Iterator[str]:
+    """Defaults such as `db: Db = Db(host="x")`: a release that carries `db.port` alone would bring another
+    host, that of `Db`."""
+    for name, info in model.model_fields.items():
+        default = info.default
+        if not isinstance(default, BaseModel):
+            continue
+        lost = [
+            inner
+            for inner, field in type(default).model_fields.items()
+            if not field.is_required() and inner in default.model_fields_set
+            if field.default_factory is not None or getattr(default, inner) != field.default
+        ]
+        if lost:
+            kind = type(default).__name__
+            yield (
+                f"{model.__name__}.{name}: its default sets {', '.join(lost)}, which a release that carries only "
+                f"another key of it would undo; make them defaults of {kind}"
+            )
 
 
 def _text_of(annotation: Any) -> str:

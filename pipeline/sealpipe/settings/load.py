@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsError
+from pydantic_settings import BaseSettings, CliSettingsSource, SettingsError
 
 from sealpipe.client.snapshot import Snapshot
 from sealpipe.client.source import Source
@@ -120,6 +120,7 @@ def start_for(cls: type[BaseSettings], source: Source, accept: Callable[[Snapsho
 
 def _load(cls: type[S], source: Source, build: Callable[[dict[str, Any]], Any]) -> Loaded[S]:
     check_class(cls)
+    answer_help(cls)
     source.checked()
     prefix = prefix_of(cls, source.service)
     given = {"_env_prefix": prefix} if issubclass(cls, PublishedSettings) else {}
@@ -134,6 +135,14 @@ def _load(cls: type[S], source: Source, build: Callable[[dict[str, Any]], Any]) 
     started = start(source, model_tag(cls), accept)
     told = report_of(last[0], prefix, origin=started.origin, refused=started.refused, notes=started.notes)
     return Loaded(started.value, started.snapshot, told)
+
+
+def answer_help(cls: type[BaseSettings]) -> None:
+    """SystemExit after the help text, where the command line asks for it: no store is needed for that."""
+    given = cls.model_config.get("cli_parse_args")
+    words = sys.argv[1:] if given is True else list(given or ())
+    if {"-h", "--help"} & set(words):
+        CliSettingsSource(cls, cli_parse_args=words)
 
 
 def accepted(candidate: Candidate, build: Callable[[], T], prefix: str) -> T:
@@ -202,14 +211,16 @@ def _row(candidate: Candidate, base: Path, problem: Problem, prefix: str) -> tup
     above = where_from(problem.key, candidate.above, prefix, os.environ) if problem.key else None
     origins = candidate.snapshot.release.payload.origins
     place = origins.get(to_pointer(base + at))
+    what = problem.what
     if above is not None:
+        what += ", whole and as JSON" if what == "must be a list" and "variable" in above else ""
         over = fitted is not None and any(o.key == problem.key for o in fitted.overridden)
         origin = f"from {above}" + (" (overrides published)" if over else "")
     elif "is required" in problem.what:
         origin = ""
     else:
         origin = f"from published: {place}" if place else "from published"
-    return show_path(base + at) or candidate.cls.__name__, problem.what, origin
+    return show_path(base + at) or candidate.cls.__name__, what, origin
 
 
 def _published_path(candidate: Candidate, key: Path) -> Path:

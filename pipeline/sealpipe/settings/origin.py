@@ -33,14 +33,16 @@ def where_from(
 
 
 def variable_name(key: Sequence[str | int], prefix: str, environ: Mapping[str, str]) -> str:
-    """The variable that sets `key`: the one that is there, be it a parent's, else how it would be called."""
+    """The variable that sets `key`: the one that is there, a parent's or one below it, else its name."""
     there = {name.upper(): name for name in environ}
     steps = [str(step).upper() for step in key]
     for size in range(len(steps), 0, -1):
         found = there.get(prefix.upper() + "__".join(steps[:size]))
         if found is not None:
             return found
-    return prefix.upper() + "__".join(steps)
+    whole = prefix.upper() + "__".join(steps)
+    below = sorted(name for name in there if name.startswith(whole + "__"))
+    return there[below[0]] if below else whole
 
 
 def _says(state: Any, key: Sequence[str | int]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sealpipe.documents.origins import origins
 from sealpipe.errors import Finding, InputError, Where
 from sealpipe.model import Document, DocumentId, LayeredConfig, Sealed, Workspace
 from sealpipe.paths import Concrete, Member, Segment, settle, show_path, to_pointer, typed
@@ -97,4 +96,6 @@ def _list_of(path: Concrete, merged: Merged) -> Concrete:
 def _place(document: Document, path: Concrete, merged: Merged) -> Where:
     place = typed(merged.values, path, merged.merge_keys)
     own = settle(document.values, place if place is not None else path)
+    from sealpipe.documents.origins import origins
+
     return origins(document.text, file=document.file).nearest(own or path) or Where(document.file)

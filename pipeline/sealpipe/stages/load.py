@@ -6,18 +6,20 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sealpipe.documents import nodes
-from sealpipe.documents.origins import Origins, origins
 from sealpipe.documents.read import read_yaml
 from sealpipe.documents.refusals import show_key
+from sealpipe.documents.text import decode
 from sealpipe.errors import Finding, InputError, UsageError, Where
 from sealpipe.model import Commit, Document, DocumentId, SchemaFile, Workspace
 from sealpipe.paths import Concrete
 from sealpipe.project import NAME_HINT, SHARED, Project, is_document_name, is_name, parse_project
 from sealpipe.released import Unit
 from sealpipe.trees import PROJECT_FILE, RUNNING, Tree
+
+if TYPE_CHECKING:
+    from sealpipe.documents.origins import Origins
 
 _SCHEMA = ".schema.json"
 _LOCAL = ".local.yaml"  # a person's own values for `sealpipe dev`; never part of what is published
@@ -61,11 +63,13 @@ def load_project(tree: Tree) -> Project:
     if data is None:
         what = f"{tree.label} has no {PROJECT_FILE}"
         raise UsageError("no-repository", what, hint=["sealpipe init"])
-    text = nodes.decode(data, file=PROJECT_FILE)
+    text = decode(data, file=PROJECT_FILE)
     values = read_yaml(text, file=PROJECT_FILE)
     places: list[Origins] = []
 
     def where(path: Concrete) -> Where | None:
+        from sealpipe.documents.origins import origins
+
         if not places:
             places.append(origins(text, file=PROJECT_FILE))
         return places[0].key_where(path)
@@ -122,7 +126,7 @@ def _documents(tree: Tree, project: Project, findings: list[Finding]) -> Iterato
             try:
                 data = tree.read(file)
                 if data is not None:
-                    text = nodes.decode(data, file=file)
+                    text = decode(data, file=file)
                     values = read_yaml(text, file=file)
                     yield Document(DocumentId(environment, stem), file, text, values)
             except InputError as error:
@@ -217,7 +221,7 @@ def _schemas(tree: Tree, findings: list[Finding]) -> Iterator[SchemaFile]:
         try:
             data = tree.read(file)
             if data is not None:
-                text = nodes.decode(data, file=file)
+                text = decode(data, file=file)
                 yield SchemaFile(stem, file, text, read_schema(text, file=file))
         except InputError as error:
             findings.extend(error.findings)
@@ -236,7 +240,7 @@ def _running(tree: Tree, findings: list[Finding]) -> Iterator[tuple[str, list[Sc
             if data is None:
                 continue
             try:
-                text = nodes.decode(data, file=file)
+                text = decode(data, file=file)
                 found.append(SchemaFile(service, file, text, read_schema(text, file=file)))
             except InputError as error:
                 findings.extend(error.findings)
