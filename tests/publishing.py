@@ -185,3 +185,12 @@ class Dying(Around):
         if self.left == 0:
             raise Died
         self.left -= 1
+
+
+class DyingAtFlip(Around):
+    """The process dies when all parts of a release are stored, and no head says so."""
+
+    def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
+        if touches_head(ops):
+            raise Died
+        self.inner.write(ops, timeout=timeout)

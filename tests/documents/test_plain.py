@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,34 @@ def test_nearly_plain_texts_are_read_the_same(text: str, end: str) -> None:
 @given(st.integers(0, len(PLAIN)), st.integers(0, 3), PARTS)
 def test_a_plain_text_with_anything_put_in_is_read_the_same(at: int, cut: int, more: str) -> None:
     assert_same(PLAIN[:at] + more + PLAIN[at + cut :])
+
+
+VALUES = ("1", "x", '"q r"', "'s'", "[a, 2]", "{a: 1, b: x:y}", "{}", "[]", "null", "a b", "-1", "x#y", '""')
+
+
+def block(chance: random.Random, indent: str, depth: int = 0) -> list[str]:
+    """Lines of a map in block style, with lists of values and of maps in all their indentations."""
+    found = []
+    for key in chance.sample(["a", "b", "c", "d", "no", "x.y"], chance.randint(1, 4)):
+        kind = chance.choice("vvvoml" if depth < 4 else "v")
+        found.append(f"{indent}{key}:" + (f" {chance.choice(VALUES)}" if kind == "v" else ""))
+        if kind == "m":
+            found += block(chance, indent + chance.choice([" ", "  ", "    "]), depth + 1)
+        listed = indent + chance.choice(["", "  ", " "])
+        for _ in range(chance.randint(1, 3) if kind == "l" else 0):
+            dash = listed + chance.choice(["- ", "- ", "-   "])
+            item = block(chance, " " * len(dash), depth + 1) if chance.random() < 0.7 else [""]
+            found += [dash + (item[0].strip(" ") or chance.choice(VALUES)), *item[1:]]
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32))
+def test_maps_and_lists_in_each_other_are_read_the_same(seed: int) -> None:
+    chance = random.Random(seed)
+    found = block(chance, "")
+    assert assert_same("\n".join(found))
+    for _ in range(3):  # and nearly such, where the parser may refuse
+        at = chance.randrange(len(found))
+        found[at] = " " * chance.randint(0, 3) + found[at].lstrip(" ")
+        assert_same("\n".join(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from publishing import (
     B,
     Died,
     Dying,
+    DyingAtFlip,
     Unclear,
     content,
     look,
@@ -25,15 +27,23 @@ from publishing import (
     release,
     touches_head,
 )
-from sealpipe.errors import ConflictError, FullError, MalformedError, StoreError, UnavailableError
+from sealpipe.errors import (
+    ConflictError,
+    FullError,
+    MalformedError,
+    OutcomeUnknownError,
+    StoreError,
+    UnavailableError,
+)
 from sealpipe.model import Head
+from sealpipe.publishing.attempt import attempt
 from sealpipe.publishing.collect import DAY_MS, collect
 from sealpipe.publishing.heads import archives, chain, needs
 from sealpipe.publishing.publish import StateCheck, publish
 from sealpipe.publishing.sign import next_order
 from sealpipe.released import Unit
 from sealpipe.releases.keys import archive_key, archives_prefix, chunks_prefix, head_key, state_key
-from sealpipe.stores.base import ABSENT, Limits, Put, Store
+from sealpipe.stores.base import ABSENT, Limits, Op, Put, Store
 from sealpipe.stores.file import FileStore
 from sealpipe.testing.memory import MemoryStore
 
@@ -112,6 +122,56 @@ def test_chunks_are_read_back_before_the_flip(store: Store) -> None:
     assert store.get(head_key("", A)) is None
 
 
+def test_chunks_go_together_where_the_store_takes_several_keys_at_once(store: Store) -> None:
+    watched = Around(store)
+    assert put(watched, [content(A, BIG)]) == {A: "published"}
+    requests = [len(ops) for ops in watched.writes if "/chunks/" in ops[0].key]
+    assert requests == ([3] if store.limits.transactional else [1, 1, 1])
+
+
+def test_chunks_are_cut_at_the_size_of_a_request() -> None:
+    limits = Limits(value=512 * 1024, ops=128, request=300 * 1024, history=3, transactional=True)
+    watched = Around(MemoryStore(limits))
+    assert put(watched, [content(A, BIG)]) == {A: "published"}
+    assert [len(ops) for ops in watched.writes if "/chunks/" in ops[0].key] == [2, 1]
+
+
+def test_a_retry_finds_some_of_its_chunks(store: Store) -> None:
+    batch = make_batch(store, [content(A, BIG)])
+    (_, second, _) = attempt(batch.releases[0], "").chunks
+    store.write([Put(*second, ABSENT)])
+    assert outcomes(store, batch) == {A: "published"}
+    assert release(store, A).draft.values == BIG
+
+
+def test_a_chunk_of_other_bytes_is_never_pointed_at(store: Store) -> None:
+    batch = make_batch(store, [content(A, BIG)])
+    (_, (key, _), _) = attempt(batch.releases[0], "").chunks
+    store.write([Put(key, b"another's", ABSENT)])
+    with pytest.raises(MalformedError, match="does not hold"):
+        outcomes(store, batch)
+    assert store.get(head_key("", A)) is None
+
+
+def test_chunks_whose_reply_was_lost_are_seen_to_one_by_one(store: Store) -> None:
+    for applied in (True, False):
+
+        class Lost(Around):
+            lost = False
+
+            def write(self, ops: Sequence[Op], *, timeout: float = 10.0, applied: bool = applied) -> None:
+                if self.lost or "/chunks/" not in ops[0].key:
+                    return self.inner.write(ops, timeout=timeout)
+                self.lost = True
+                if applied:
+                    self.inner.write(ops, timeout=timeout)
+                raise OutcomeUnknownError("outcome-unknown", "the reply was lost")
+
+        unit = Unit("dev", f"applied-{applied}".lower())
+        assert put(Lost(store), [content(unit, BIG)]) == {unit: "published"}
+        assert release(store, unit).draft.values == BIG
+
+
 def test_chunks_of_two_attempts_are_never_shared(store: Store) -> None:
     put(store, [content(A, BIG)])
     put(store, [content(A, {"n": 1})])
@@ -126,7 +186,7 @@ def test_chunks_of_two_attempts_are_never_shared(store: Store) -> None:
 def test_stuck__a_publisher_that_died_before_the_flip_stops_nobody(store: Store) -> None:
     batch = make_batch(store, [content(A, BIG)])
     with pytest.raises(Died):
-        outcomes(Dying(store, 3, after=False), batch)  # three chunks are stored, no head
+        outcomes(DyingAtFlip(store), batch)
     assert put(store, [content(A, {"n": 1})], now=NOW + 1) == {A: "published"}
     assert release(store, A).payload.number == 1
 
@@ -144,7 +204,7 @@ def test_incomplete_head__the_collector_leaves_a_publish_under_way_alone(store: 
     put(store, [content(A, {"n": 0})])
     batch = make_batch(store, [content(A, BIG)], now=NOW + 5)
     with pytest.raises(Died):
-        outcomes(Dying(store, 3, after=False), batch)  # chunks there, flip still to come
+        outcomes(DyingAtFlip(store), batch)
     deleted = collect(store, "", [A], needs=needs, now_ms=NOW + 100 * DAY_MS, keep=1)
     assert deleted == 0
     assert outcomes(store, batch) == {A: "published"}

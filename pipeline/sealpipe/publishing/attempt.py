@@ -42,17 +42,49 @@ def attempt(signed: SignedRelease, prefix: str) -> Attempt:
 
 
 def upload(chunks: Sequence[tuple[str, bytes]], store: Store, timeout: float = 10.0) -> None:
-    """Store the chunks and read every one back, before any head says that they exist.
+    """Store the chunks of one attempt and read every one back, before any head says that they exist.
 
     A chunk that is already there is our own retry's: its bytes are compared. Raises StoreError's kinds,
     MalformedError [chunk-differs] when the store gives back other bytes.
     """
+    for group in _requests(chunks, store):
+        if len(group) == 1 or not _created(store, group, timeout):
+            for key, data in group:
+                create(store, key, data, timeout)
+    stored = _stored([key for key, _ in chunks], store, timeout)
     for key, data in chunks:
-        create(store, key, data, timeout)
-    for key, data in chunks:
-        entry = store.get(key, fresh=True, timeout=timeout)
-        if entry is None or entry.value != data:
+        if stored.get(key) != data:
             raise MalformedError("chunk-differs", f"{key} does not hold what was written to it")
+
+
+def _requests(chunks: Sequence[tuple[str, bytes]], store: Store) -> list[list[tuple[str, bytes]]]:
+    """As many chunks in one request as the store takes."""
+    groups: list[list[tuple[str, bytes]]] = []
+    for one in chunks:
+        puts = [Put(key, data, ABSENT) for key, data in (*groups[-1], one)] if groups else []
+        together = puts and store.limits.transactional and len(puts) <= store.limits.ops
+        if together and store.size(puts) <= store.limits.request:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
+
+
+def _created(store: Store, group: Sequence[tuple[str, bytes]], timeout: float) -> bool:
+    """Whether all were made at once. If not, some may be there: each is then seen to by itself."""
+    try:
+        store.write([Put(key, data, ABSENT) for key, data in group], timeout=timeout)
+    except (ConflictError, OutcomeUnknownError):
+        return False
+    return True
+
+
+def _stored(keys: Sequence[str], store: Store, timeout: float) -> dict[str, bytes]:
+    if len(keys) == 1:
+        entry = store.get(keys[0], fresh=True, timeout=timeout)
+        return {entry.key: entry.value} if entry else {}
+    folders = {key.rpartition("/")[0] for key in keys}
+    return {e.key: e.value for folder in folders for e in store.scan(f"{folder}/", timeout=timeout)}
 
 
 def create(store: Store, key: str, data: bytes, timeout: float = 10.0) -> None:

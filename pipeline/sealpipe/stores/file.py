@@ -2,7 +2,8 @@
 
 A write is one Put or Delete, with any number of Checks, under one flock: temporary file, fsync, rename,
 fsync of the folder. The rename is the only instant at which anything changes, so nothing needs to be
-repaired after a crash and readers take no lock. docs/adr/ has why several changes are not one write here.
+repaired after a crash and readers take no lock. Writes that come together share the lock and the fsync of
+their folders, and stay writes of their own. docs/adr/ has why several changes are not one write here.
 
 Names that start with a dot are the store's own (`.lock`, `.tmp-*`); whatever else is no key is ignored.
 A symbolic link below the folder is never followed: it could make a publisher write elsewhere.
@@ -14,12 +15,13 @@ import errno
 import hashlib
 import os
 import secrets
-import stat
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from sealpipe.errors import (
     ConflictError,
@@ -35,17 +37,16 @@ from sealpipe.errors import (
 )
 from sealpipe.files import locked, sync_folder
 from sealpipe.stores.base import ABSENT, Check, Delete, Entry, Limits, Op, Put, check_key, check_prefix
+from sealpipe.stores.folders import BELOW, FOLDER, VALUE_LIMIT, list_keys, read_file
 
-VALUE_LIMIT = 4 * 1024 * 1024
 LIMITS = Limits(value=VALUE_LIMIT, ops=64, request=64 * VALUE_LIMIT, history=20, transactional=False)
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_BELOW = _FOLDER | os.O_NOFOLLOW
-# Without O_NONBLOCK a FIFO in the folder would hold a reader for ever.
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK = ".lock"
 _TEMPORARY = ".tmp-"
+_THREADS = 4  # that wait for the disk at once
+
+T = TypeVar("T")
 
 
 def open_url(url: str, *, base: str) -> tuple[FileStore, str]:
@@ -99,7 +100,7 @@ class FileStore:
             folder = self._open_folder(prefix.split("/")[:-1])
             if folder is not None:
                 try:
-                    _list(folder, prefix, found)
+                    list_keys(folder, prefix, found)
                 finally:
                     os.close(folder)
         return sorted(found)
@@ -121,7 +122,7 @@ class FileStore:
                     return
                 raise _conflict(ops[0].key)
             with _locked(self._folder, timeout):
-                root = os.open(self._folder, _FOLDER)
+                root = os.open(self._folder, FOLDER)
                 try:
                     self._apply(root, ops, changes)
                 finally:
@@ -166,7 +167,7 @@ class FileStore:
             return None
         try:
             with suppress(FileNotFoundError):
-                return _read_file(name, folder)
+                return read_file(name, folder)
             return None
         finally:
             os.close(folder)
@@ -181,12 +182,12 @@ class FileStore:
 
     def _open_folder(self, names: Sequence[str]) -> int | None:
         try:
-            folder = os.open(self._folder, _FOLDER)
+            folder = os.open(self._folder, FOLDER)
         except FileNotFoundError:
             return None
         for name in names:
             try:
-                below = os.open(name, _BELOW, dir_fd=folder)
+                below = os.open(name, BELOW, dir_fd=folder)
             except FileNotFoundError:
                 return None
             finally:
@@ -232,53 +233,6 @@ def _store_error(error: OSError, folder: Path) -> StoreError:
     if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST):
         return MalformedError("store-malformed", f"{what} (something there was not made by the store)")
     return UnavailableError("store-unavailable", what)
-
-
-def _read_file(name: str, folder: int) -> bytes | None:
-    descriptor = os.open(name, _READ, dir_fd=folder)
-    try:
-        found = os.fstat(descriptor)
-        if stat.S_ISDIR(found.st_mode):
-            return None  # the start of other keys, and no key itself
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.ELOOP, "not a regular file")
-        if found.st_size > VALUE_LIMIT:
-            raise MalformedError("store-malformed", f"a stored value is larger than {VALUE_LIMIT} bytes")
-        # A file in place is never written again, so its size is what there is to read.
-        parts, left = [], found.st_size
-        while left and (part := os.read(descriptor, left)):
-            parts.append(part)
-            left -= len(part)
-    finally:
-        os.close(descriptor)
-    return b"".join(parts)
-
-
-def _list(folder: int, prefix: str, found: list[str]) -> None:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if _is_name(entry.name):
-                    try:
-                        below = os.open(entry.name, _BELOW, dir_fd=folder)
-                    except FileNotFoundError:
-                        continue
-                    try:
-                        _list(below, f"{prefix}{entry.name}/", found)
-                    finally:
-                        os.close(below)
-            elif _is_name(entry.name):
-                if not entry.is_file(follow_symlinks=False):
-                    raise OSError(errno.ELOOP, "not a regular file")
-                found.append(prefix + entry.name)
-
-
-def _is_name(name: str) -> bool:
-    try:
-        check_key(name)
-    except UnsupportedError:
-        return False
-    return True
 
 
 def _make_folder(folder: Path) -> None:
@@ -333,7 +287,7 @@ def _enter(root: int, names: Sequence[str]) -> int:
         try:
             with suppress(FileExistsError):
                 os.mkdir(name, dir_fd=folder)
-            below = os.open(name, _BELOW, dir_fd=folder)
+            below = os.open(name, BELOW, dir_fd=folder)
             # An empty one may have been made by a process that died before it could sync the name.
             with os.scandir(below) as entries:
                 if next(entries, None) is None:
@@ -360,7 +314,7 @@ def _delete(root: int, names: Sequence[str]) -> None:
     try:
         try:
             for name in names[:-1]:
-                folders.append(os.open(name, _BELOW, dir_fd=folders[-1]))
+                folders.append(os.open(name, BELOW, dir_fd=folders[-1]))
             os.unlink(names[-1], dir_fd=folders[-1])
         except FileNotFoundError:
             return

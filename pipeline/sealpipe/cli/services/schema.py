@@ -66,14 +66,15 @@ def export(_: Common, *, model: str) -> None:
 
     The class is imported in another process, from the folder where this is called.
     """
-    output.echo(json.dumps(_of_class(model), indent=2, ensure_ascii=False))
+    from sealpipe.editing.adding import closed
+
+    output.echo(json.dumps(closed(_of_class(model)), indent=2, ensure_ascii=False))
 
 
 def _of_class(model: str) -> dict[str, Any]:
-    from sealpipe.editing.adding import closed
     from sealpipe.editing.models import model_schema
 
-    return closed(model_schema(model, folder=options.started_in()))
+    return model_schema(model, folder=options.started_in())
 
 
 @command.command("check", examples=_CHECK)
@@ -83,19 +84,24 @@ def _of_class(model: str) -> dict[str, Any]:
 def check(opts: Common, *, service: str, model: str) -> int:
     """Compare SERVICE's schema file with the schema of its class; ends with 3 where they differ.
 
-    Titles, descriptions and defaults do not count. To see whether the class would start: sealpipe check.
+    Titles, descriptions and defaults do not count. A union of models that nothing tells apart counts too: a
+    bad value in one of them would silently be the other. To see whether the class would start: sealpipe check.
     """
+    from sealpipe.editing.adding import closed
     from sealpipe.looking.schema_changes import changes
+    from sealpipe.looking.undecided import undecided
 
     workspace = workspaces.read_workspace(opts)
     file = workspace.schemas.get(service)
     if file is None:
         raise UsageError("unknown-service", f"there is no schema of {service}", hint=["ls schemas"])
-    found = list(changes(file.schema, _of_class(model)))
-    if not found:
+    schema = _of_class(model)
+    found = list(changes(file.schema, closed(schema)))
+    open_choices = [f"? {pointer}  nothing tells its models apart: add a discriminator" for pointer in undecided(schema)]
+    if not found and not open_choices:
         output.note(opts, f"{file.file} and {model} say the same")
         return 0
-    output.echo([f"{file.file} → {model}", *map(_line, found)])
+    output.echo([f"{file.file} → {model}", *map(_line, found), *open_choices])
     return 3
 
 
