@@ -18,9 +18,10 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from sealpipe.errors import (
@@ -47,6 +48,7 @@ _TEMPORARY = ".tmp-"
 _THREADS = 4  # that wait for the disk at once
 
 T = TypeVar("T")
+Folder = tuple[str, ...]
 
 
 def open_url(url: str, *, base: str) -> tuple[FileStore, str]:
@@ -112,21 +114,29 @@ class FileStore:
                 yield entry
 
     def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
-        changes = _one_change(ops)
-        with self._store_errors():
-            if any(isinstance(change, Put) for change in changes):
-                _make_folder(self._folder)
-            elif not self._folder.exists():
-                # Nothing is stored: only an expectation of that, or a delete without one, can hold.
-                if all(op.expect in (None, ABSENT) for op in ops):
-                    return
-                raise _conflict(ops[0].key)
-            with _locked(self._folder, timeout):
-                root = os.open(self._folder, FOLDER)
-                try:
-                    self._apply(root, ops, changes)
-                finally:
-                    os.close(root)
+        for failure in self.write_each([ops], timeout=timeout):
+            if failure is not None:
+                raise failure
+
+    def write_each(self, writes: Sequence[Sequence[Op]], *, timeout: float = 10.0) -> list[StoreError | None]:
+        changes = [_one_change(ops) for ops in writes]
+        _check_apart(writes, changes)
+        try:
+            with self._store_errors():
+                if any(isinstance(change, Put) for change in changes):
+                    _make_folder(self._folder)
+                elif not self._folder.exists():
+                    # Nothing is stored: only an expectation of that, or a delete without one, can hold.
+                    return [_unmet(ops) for ops in writes]
+                with _locked(self._folder, timeout):
+                    root = os.open(self._folder, FOLDER)
+                    try:
+                        _sweep(root)
+                        return self._apply(root, writes, changes)
+                    finally:
+                        os.close(root)
+        except StoreError as error:
+            return [error]
 
     def wait(self, key: str, after: str, *, timeout: float) -> bool:
         check_key(key)
@@ -147,18 +157,82 @@ class FileStore:
         """Ends a `wait`; nothing else is held open between calls."""
         self._closed.set()
 
-    def _apply(self, root: int, ops: Sequence[Op], changes: Sequence[Put | Delete]) -> None:
-        _sweep(root)
-        for op in ops:
-            if op.expect is not None:
-                value = self._read(op.key)
-                if (ABSENT if value is None else version_of(value)) != op.expect:
-                    raise _conflict(op.key)
-        for change in changes:
-            if isinstance(change, Put):
-                _put(root, change.key.split("/"), change.value)
-            else:
-                _delete(root, change.key.split("/"))
+    def _apply(
+        self, root: int, writes: Sequence[Sequence[Op]], changes: Sequence[Put | Delete | None]
+    ) -> list[StoreError | None]:
+        """Results up to the first failure. Raises OSError where the first write fails before its change."""
+        held, failure = self._held(writes)
+        made = changes[:held]
+        if len(made) == 1 and isinstance(made[0], Delete):
+            _delete(root, made[0].key.split("/"))
+        puts = [change for change in made if isinstance(change, Put)]
+        found: list[StoreError | None] = [None] * held
+        if puts:
+            try:
+                found = self._put_each(root, puts)
+            except OSError:
+                if len(writes) == 1:
+                    raise
+                # Nothing is changed yet. One after the other, so that each gets its own error.
+                return self._one_by_one(root, writes, changes)
+        return found if failure is None or len(found) < held else [*found, failure]
+
+    def _one_by_one(
+        self, root: int, writes: Sequence[Sequence[Op]], changes: Sequence[Put | Delete | None]
+    ) -> list[StoreError | None]:
+        found: list[StoreError | None] = []
+        for ops, change in zip(writes, changes, strict=True):
+            try:
+                found += self._apply(root, [ops], [change])
+            except StoreError as error:
+                found.append(error)
+            except OSError as error:
+                found.append(_store_error(error, self._folder))
+            if found[-1] is not None:
+                break
+        return found
+
+    def _held(self, writes: Sequence[Sequence[Op]]) -> tuple[int, StoreError | None]:
+        """How many of the writes, from the first, find what they expect, and what stops the next."""
+        known: dict[str, str] = {}
+        for count, ops in enumerate(writes):
+            try:
+                for op in ops:
+                    if op.expect is not None and op.key not in known:
+                        value = self._read(op.key)
+                        known[op.key] = ABSENT if value is None else version_of(value)
+            except (OSError, StoreError) as error:
+                if not count:
+                    raise
+                return count, error if isinstance(error, StoreError) else _store_error(error, self._folder)
+            if (unmet := _unmet(ops, known)) is not None:
+                return count, unmet
+        return len(writes), None
+
+    def _put_each(self, root: int, puts: Sequence[Put]) -> list[StoreError | None]:
+        """All contents on disk, then all names, then all folders. Raises OSError before the first name."""
+        names = [tuple(put.key.split("/")) for put in puts]
+        temporaries = [_TEMPORARY + secrets.token_hex(8) for _ in puts]
+        failed: OSError | None = None
+        done = 0
+        with _entered(root, [name[:-1] for name in names]) as folders:
+            try:
+                contents = [(name, put.value) for name, put in zip(temporaries, puts, strict=True)]
+                _side_by_side(lambda content: _write_file(root, *content), contents)
+                for name, temporary in zip(names, temporaries, strict=True):
+                    os.rename(temporary, name[-1], src_dir_fd=root, dst_dir_fd=folders[name[:-1]])
+                    done += 1
+            except OSError as error:
+                if not done:
+                    raise
+                failed = error
+            finally:
+                for temporary in temporaries[done:]:
+                    with suppress(OSError):
+                        os.unlink(temporary, dir_fd=root)
+            unclear = _synced({name[:-1]: folders[name[:-1]] for name in names[:done]})
+        found = [unclear.get(name[:-1]) for name in names[:done]]
+        return found if failed is None else [*found, _store_error(failed, self._folder)]
 
     def _read(self, key: str) -> bytes | None:
         *parents, name = key.split("/")
@@ -203,7 +277,7 @@ class FileStore:
             raise _store_error(error, self._folder) from error
 
 
-def _one_change(ops: Sequence[Op]) -> list[Put | Delete]:
+def _one_change(ops: Sequence[Op]) -> Put | Delete | None:
     for op in ops:
         check_key(op.key)
         if isinstance(op, Delete) and op.expect == ABSENT:
@@ -217,11 +291,24 @@ def _one_change(ops: Sequence[Op]) -> list[Put | Delete]:
     changes = [op for op in ops if not isinstance(op, Check)]
     if len(changes) > 1:
         raise UnsupportedError("bad-write", "a file store changes one key in a write")
-    return changes
+    return changes[0] if changes else None
 
 
-def _conflict(key: str) -> ConflictError:
-    return ConflictError("conflict", f"{key} is not what was expected; nothing was written")
+def _check_apart(writes: Sequence[Sequence[Op]], changes: Sequence[Put | Delete | None]) -> None:
+    """What makes it the same whether writes are looked at before, or one by one."""
+    if len(writes) < 2:
+        return
+    changed = [change.key for change in changes if isinstance(change, Put)]
+    checked = {op.key for ops in writes for op in ops if isinstance(op, Check)}
+    if len(set(changed)) < len(writes) or checked & set(changed):
+        raise UnsupportedError("bad-write", "writes that come together each put a key of their own")
+
+
+def _unmet(ops: Sequence[Op], known: Mapping[str, str] = MappingProxyType({})) -> ConflictError | None:
+    for op in ops:
+        if op.expect is not None and known.get(op.key, ABSENT) != op.expect:
+            return ConflictError("conflict", f"{op.key} is not what was expected; nothing was written")
+    return None
 
 
 def _store_error(error: OSError, folder: Path) -> StoreError:
@@ -264,38 +351,55 @@ def _sweep(root: int) -> None:
         os.unlink(name, dir_fd=root)
 
 
-def _put(root: int, names: Sequence[str], value: bytes) -> None:
-    folder = _enter(root, names[:-1])
-    temporary = _TEMPORARY + secrets.token_hex(8)
+@contextmanager
+def _entered(root: int, wanted: Sequence[Folder]) -> Iterator[dict[Folder, int]]:
+    """Descriptors of folders below `root`, made where missing; a name is on disk before what is in it."""
+    found: dict[Folder, int] = {(): os.dup(root)}
     try:
-        try:
-            _write_file(root, temporary, value)
-            os.rename(temporary, names[-1], src_dir_fd=root, dst_dir_fd=folder)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary, dir_fd=root)
-            raise
-        _sync_change(folder)
-    finally:
-        os.close(folder)
-
-
-def _enter(root: int, names: Sequence[str]) -> int:
-    """Descriptor of a folder below `root`, made where missing; its name is on disk before its content."""
-    folder = os.dup(root)
-    for name in names:
-        try:
-            with suppress(FileExistsError):
-                os.mkdir(name, dir_fd=folder)
-            below = os.open(name, BELOW, dir_fd=folder)
+        for depth in range(1, max(map(len, wanted)) + 1):
+            level = dict.fromkeys(path[:depth] for path in wanted if len(path) >= depth)
             # An empty one may have been made by a process that died before it could sync the name.
-            with os.scandir(below) as entries:
-                if next(entries, None) is None:
-                    os.fsync(folder)
-        finally:
-            os.close(folder)
-        folder = below
-    return folder
+            for parent in dict.fromkeys(path[:-1] for path in level if _enter(found, path)):
+                os.fsync(found[parent])
+        yield found
+    finally:
+        for descriptor in found.values():
+            os.close(descriptor)
+
+
+def _enter(found: dict[Folder, int], path: Folder) -> bool:
+    """Adds the folder's descriptor to `found`. Whether it is empty."""
+    parent = found[path[:-1]]
+    with suppress(FileExistsError):
+        os.mkdir(path[-1], dir_fd=parent)
+    found[path] = os.open(path[-1], BELOW, dir_fd=parent)
+    with os.scandir(found[path]) as entries:
+        return next(entries, None) is None
+
+
+def _side_by_side(work: Callable[[T], None], items: Iterable[T]) -> None:
+    """Calls that wait for the disk, a few at once. Raises the first failure after all have ended."""
+    todo = deque(items)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        while todo:
+            try:
+                work(todo.popleft())
+            except IndexError:
+                return
+            except BaseException as error:  # noqa: BLE001 - raised below
+                failures.append(error)
+                todo.clear()
+
+    others = [threading.Thread(target=run) for _ in range(min(_THREADS, len(todo)) - 1)]
+    for other in others:
+        other.start()
+    run()
+    for other in others:
+        other.join()
+    if failures:
+        raise failures[0]
 
 
 def _write_file(root: int, name: str, value: bytes) -> None:
@@ -338,3 +442,17 @@ def _sync_change(folder: int) -> None:
         raise OutcomeUnknownError(
             "outcome-unknown", "the change was made and may be lost if this machine loses power now"
         )
+
+
+def _synced(folders: Mapping[Folder, int]) -> dict[Folder, StoreError]:
+    """The folders whose changes may be lost, and why."""
+    unclear: dict[Folder, StoreError] = {}
+
+    def sync(name: Folder) -> None:
+        try:
+            _sync_change(folders[name])
+        except OutcomeUnknownError as error:
+            unclear[name] = error
+
+    _side_by_side(sync, folders)
+    return unclear
