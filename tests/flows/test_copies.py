@@ -203,6 +203,16 @@ def test_a_mirror_is_never_asked_what_is_published(shop: Shop, stores: dict[str,
     assert head(stores, "one") == head(stores, "main")
 
 
+def test_no_mirror_is_said_to_have_what_the_primary_lost(shop: Shop, stores: dict[str, Down]) -> None:
+    shop.ok("publish", "dev", by="anna")
+    kept = head(stores, "one")
+    stores["main"].inner.write([Put(head_key("config/", CHECKOUT), b"junk", None)])
+    done = shop.run("publish", "dev", "--mirrors-only")
+    assert done.code == 1
+    assert "dev/checkout: not copied, since the primary's own is no release" in done.err
+    assert head(stores, "one") == kept
+
+
 def test_a_rollback_moves_all_of_them(shop: Shop, stores: dict[str, Down]) -> None:
     shop.ok("publish", "dev", by="anna")
     pool(shop, 30)

@@ -130,7 +130,7 @@ def test_chunks_go_together_where_the_store_takes_several_keys_at_once(store: St
 
 
 def test_chunks_are_cut_at_the_size_of_a_request() -> None:
-    limits = Limits(value=512 * 1024, ops=128, request=300 * 1024, history=3, transactional=True)
+    limits = Limits(value=512 * 1024, ops=128, request=280 * 1024, history=3, transactional=True)
     watched = Around(MemoryStore(limits))
     assert put(watched, [content(A, BIG)]) == {A: "published"}
     assert [len(ops) for ops in watched.writes if "/chunks/" in ops[0].key] == [2, 1]
@@ -456,7 +456,7 @@ def test_collection_takes_orphans_up_to_the_head_and_none_above(store: Store) ->
     higher = make_batch(store, [content(A, BIG)], now=NOW + 9)
     for batch in (lower, higher):
         with pytest.raises(Died):
-            outcomes(Dying(store, 3, after=False), batch)
+            outcomes(DyingAtFlip(store), batch)
     put(store, [content(A, {"n": 1})], now=NOW + 5)
     collect(store, "", [A], needs=needs, now_ms=NOW + 10 * DAY_MS, keep=1)
     left = {key.split("/")[-2] for key in store.keys(chunks_prefix("", A))}

@@ -121,20 +121,22 @@ def to_mirrors(
     known = heads(target.store, target.prefix, environment, reader)
     if not known:
         return dict.fromkeys(urls, "")
-    good = {unit: one for unit, one in known.items() if isinstance(one, Head)}
-    return {url: _copy(url, workspace, good, reader, repair=repair, now_ms=now_ms) for url in urls}
+    return {
+        url: _copy(url, workspace, environment, known, reader, repair=repair, now_ms=now_ms) for url in urls
+    }
 
 
 def _copy(
     url: str,
     workspace: Workspace,
-    good: Mapping[Unit, Head],
+    environment: str,
+    known: Mapping[Unit, Head | Broken],
     reader: Reader,
     *,
     repair: bool,
     now_ms: int,
 ) -> str:
-    environment = next((unit.environment for unit in good), "")
+    good = {unit: one for unit, one in known.items() if isinstance(one, Head)}
     try:
         with opened(url, workspace.root) as there:
             found = mirror(good, there.store, there.prefix, environment, reader, repair=repair)
@@ -144,7 +146,9 @@ def _copy(
         return error.finding.what
     broken = sorted(str(unit) for unit, what in found.items() if what == "broken")
     ahead = sorted(str(unit) for unit, what in found.items() if what == "newer")
-    parts = [f"{', '.join(broken)}: what stands there is no release"] if broken else []
+    missing = sorted(str(unit) for unit in known if unit not in good)
+    parts = [f"{', '.join(missing)}: not copied, since the primary's own is no release"] if missing else []
+    parts += [f"{', '.join(broken)}: what stands there is no release"] if broken else []
     parts += [f"{', '.join(ahead)}: the mirror has a newer release than the primary"] if ahead else []
     return "; ".join(parts)
 
