@@ -146,6 +146,24 @@ def test_export_and_check(here: Here) -> None:
     here.sealpipe("schema", "check", "nothing", "shop.settings:Checkout", code=2)
 
 
+def test_unions_that_nothing_tells_apart(here: Here) -> None:
+    (here.root / "shop/unions.py").write_text(
+        "from typing import Annotated, Literal\n"
+        "from pydantic import BaseModel, Field\n"
+        "class P(BaseModel):\n    kind: Literal['p'] = 'p'\n    a: int = 1\n"
+        "class Q(BaseModel):\n    kind: Literal['q']\n    b: int = 2\n"
+        "class R(BaseModel):\n    kind: Literal['r']\n    b: int = 2\n"
+        "class Open(BaseModel):\n    it: P | Q\n"
+        "class Told(BaseModel):\n    it: Annotated[P | Q, Field(discriminator='kind')]\n    two: Q | R\n"
+    )
+    for name, code, said in (("Open", 3, "? /properties/it/anyOf  nothing tells"), ("Told", 0, "")):
+        text = here.sealpipe("schema", "export", f"shop.unions:{name}").stdout
+        (here.root / "schemas/checkout.schema.json").write_text(text)
+        done = here.sealpipe("schema", "check", "checkout", f"shop.unions:{name}", code=code)
+        assert said in done.stdout
+        assert "?" in done.stdout or not code
+
+
 def test_compat(here: Here) -> None:
     file = here.root / "schemas/checkout.schema.json"
     commit(here)

@@ -71,6 +71,19 @@ def test_what_is_held_is_not_changed_by_a_swap(shop: OneService) -> None:
         assert (held.db.pool_max, live.current.db.pool_max) == (20, 40)
 
 
+def test_reading_takes_no_lock(shop: OneService) -> None:
+    shop.publish(values())
+    with Live(Orders, source=shop.source) as live:
+        feed = part_of(live).feed
+        assert feed is not None
+        seen: list[int] = []
+        with feed._lock:
+            reader = threading.Thread(target=lambda: seen.append(live.current.db.pool_max))
+            reader.start()
+            reader.join(5)
+        assert seen == [20]
+
+
 def test_refresh_says_what_it_did(shop: OneService) -> None:
     shop.publish(values())
     with Live(Orders, source=shop.source) as live:

@@ -60,6 +60,31 @@ def test_garbage_in_the_head(shop: OneService) -> None:
     assert "hunter2-canary" not in str(events)
 
 
+def test_a_head_that_comes_back_to_what_runs_is_no_refusal_any_more(shop: OneService) -> None:
+    good = shop.publish(values())
+    with Live(Orders, source=shop.source) as live:
+        shop.put(b"junk")
+        until(lambda: live.status.state == "refusing")
+        shop.put(good)
+        until(lambda: live.status.state == "live")
+        assert (live.status.refusals, live.status.error_word) == (0, "")
+
+
+def test_a_release_from_the_future_is_outrun_by_a_newer_trust(shop: OneService) -> None:
+    """A stolen key signs the highest number there is: what is published under a newer trust version wins."""
+    shop.publish(values())
+    with Live(Orders, source=shop.source) as live:
+        shop.publish(values(666), seq=(1 << 48) - 1)
+        until(lambda: live.current.db.pool_max == 666)
+        shop.publish(values(21))
+        assert live.refresh() == "unchanged"
+        body = shop.keys.trust_body.replace(b'"version":1', b'"version":2')
+        shop.keys = replace(shop.keys, trust_body=body, trust_version=2)
+        shop.publish(values(23))
+        until(lambda: live.current.db.pool_max == 23)
+        assert live.status.state == "live"
+
+
 def test_a_cache_that_is_damaged_anywhere_is_never_run(cached_shop: OneService) -> None:
     """Every 7th byte of every file of the cache, flipped; the store is away."""
     shop = cached_shop

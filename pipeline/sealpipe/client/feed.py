@@ -63,6 +63,7 @@ class Feed:
         self.snapshot: Snapshot | None = None
         self.origin = ""
         self.error: ConfigError | None = None  # why the last offer, or the last read, was nothing
+        self._missed_at = ""  # the URL that the error is about, "" for a release's own
         self.refusals = 0  # in a row
         self.swaps = 0
         self.confirmed = time.monotonic()  # when a source last answered with nothing newer than what runs
@@ -150,7 +151,7 @@ class Feed:
                 except ConfigError as error:
                     failed = error
                 if failed is None:
-                    return self.take(fetched.raw, _origin(fetched.origin, position))
+                    return self.take(fetched.raw, _origin(fetched.origin, position), url)
                 if self.missed(failed, url) == "refused":
                     outcome = "refused"
             return outcome
@@ -160,7 +161,7 @@ class Feed:
     def missed(self, error: ConfigError, url: str) -> str:
         """A source gave no release. Says so once an outage; returns "unavailable" or "refused"."""
         with self._lock:
-            self.error = error
+            self.error, self._missed_at = error, url
             kind = "unavailable" if isinstance(error, ConfigUnavailable) else "refused"
             self._once((kind, url), event(kind, self.source.unit, error.finding.what, error=error))
             return kind
@@ -175,8 +176,7 @@ class Feed:
         with self._lock:
             self._answered(url)
             if self.snapshot is not None and raw == self.snapshot.release.raw:
-                self._confirm()
-                return "unchanged"
+                return self._confirm()
             try:
                 outcome = self._judge(raw, origin)
             except ConfigError as error:
@@ -202,7 +202,7 @@ class Feed:
         self.snapshot, self.origin = snapshot, origin
         self.swaps += 1
         self._confirm()
-        self.error = None
+        self.error, self._missed_at = None, ""
         self.refusals = 0
         self._note(release, self._members)
         self._tell_of("applied", release, f"applied from {origin}")
@@ -253,7 +253,7 @@ class Feed:
         return "unchanged"
 
     def _refuse(self, raw: bytes, error: ConfigError) -> None:
-        self.error = error
+        self.error, self._missed_at = error, ""
         self.refusals += 1
         kind = {"two-releases": "alarm", "forked-trust": "alarm", "retired": "retired"}.get(
             error.word, "refused"
@@ -266,6 +266,8 @@ class Feed:
         self.confirmed = time.monotonic()
         self.stale = False
         self._older_since = None
+        if not self._missed_at:  # what was refused is not offered any more
+            self.error, self.refusals = None, 0
         return "unchanged"
 
     def _answered(self, url: str) -> None:
@@ -273,8 +275,8 @@ class Feed:
         if ("unavailable", url) in self._said:
             self._said.discard(("unavailable", url))
             self._tell(event("recovered", self.source.unit, "the store answers again"))
-            if isinstance(self.error, ConfigUnavailable):
-                self.error = None
+        if url and self._missed_at == url:
+            self.error, self._missed_at = None, ""
 
     # ---- what goes out
 

@@ -45,6 +45,7 @@ class Throwaway:
     document: PrivateKey = field(repr=False)
     publisher: SigningKey = field(repr=False)
     trust_body: bytes = field(repr=False)
+    trust_version: int = 1
 
 
 def throwaway(unit: Unit) -> Throwaway:
@@ -120,7 +121,7 @@ def _payload(
     return Payload(
         project=keys.project,
         unit=keys.unit,
-        order=Order(1, seq if seq is not None else time.time_ns() // 1_000_000),
+        order=Order(keys.trust_version, seq if seq is not None else time.time_ns() // 1_000_000),
         trust_digest=trust_digest(keys.trust_body),
         number=number,
         prev="",

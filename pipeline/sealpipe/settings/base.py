@@ -41,7 +41,9 @@ class PublishedSettings(BaseSettings):
         from sealpipe.settings.load import build_in_place
 
         if _is_built(self):  # a validator that fails would leave what it refused in the object
-            raise TypeError("settings are not loaded again into one object: load(Settings), or Live(Settings)")
+            raise TypeError(
+                "settings are not loaded again into one object: load(Settings), or Live(Settings)"
+            )
         build_in_place(self, super().__init__, values)
 
     @classmethod
@@ -61,7 +63,7 @@ class PublishedSettings(BaseSettings):
 
     @classmethod
     def settings_cached(cls) -> Self:
-        """What a `Live` of this class shows, newest first; without one as pydantic-settings: the first load."""
+        """What a `Live` of this class shows; without one, as in pydantic-settings, the first load."""
         shown = running.get(cls)
         settings = shown() if shown is not None else None
         return settings if settings is not None else super().settings_cached()

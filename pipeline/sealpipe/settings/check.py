@@ -73,8 +73,8 @@ def _lost_defaults(model: type[BaseModel]) -> Iterator[str]:
         if lost:
             kind = type(default).__name__
             yield (
-                f"{model.__name__}.{name}: its default sets {', '.join(lost)}, which a release that carries only "
-                f"another key of it would undo; make them defaults of {kind}"
+                f"{model.__name__}.{name}: its default sets {', '.join(lost)}, which a release that "
+                f"carries only another key of it would undo; make them defaults of {kind}"
             )
 
 

@@ -85,7 +85,7 @@ def check(opts: Common, *, service: str, model: str) -> int:
     """Compare SERVICE's schema file with the schema of its class; ends with 3 where they differ.
 
     Titles, descriptions and defaults do not count. A union of models that nothing tells apart counts too: a
-    bad value in one of them would silently be the other. To see whether the class would start: sealpipe check.
+    bad value in one of them would silently be the other. Would the class start? sealpipe check says it.
     """
     from sealpipe.editing.adding import closed
     from sealpipe.looking.schema_changes import changes
@@ -97,7 +97,9 @@ def check(opts: Common, *, service: str, model: str) -> int:
         raise UsageError("unknown-service", f"there is no schema of {service}", hint=["ls schemas"])
     schema = _of_class(model)
     found = list(changes(file.schema, closed(schema)))
-    open_choices = [f"? {pointer}  nothing tells its models apart: add a discriminator" for pointer in undecided(schema)]
+    open_choices = [
+        f"? {pointer}  nothing tells its models apart: add a discriminator" for pointer in undecided(schema)
+    ]
     if not found and not open_choices:
         output.note(opts, f"{file.file} and {model} say the same")
         return 0
