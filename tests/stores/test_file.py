@@ -19,6 +19,7 @@ from sealpipe.errors import (
     OutcomeUnknownError,
     StoreError,
     UnavailableError,
+    UnsupportedError,
     UsageError,
 )
 from sealpipe.stores import file as module
@@ -385,6 +386,141 @@ def test_an_unprivileged_reader_is_denied(store):
         (store._folder / HEAD).chmod(0)
         with pytest.raises(DeniedError):
             store.get(HEAD)
+
+
+# ---- several writes at once
+
+SEVERAL = [
+    [Check("dev/state", version_of(b"fence")), Put(f"dev/heads/{n}", b"new", version_of(b"old"))]
+    for n in "abc"
+]
+SEVERAL += [[Put(f"dev/releases/{n}/1", b"new", ABSENT)] for n in "abc"]
+CHANGED = [ops[-1].key for ops in SEVERAL]
+
+
+def with_old(folder):
+    store = FileStore(folder)
+    for key in ("dev/heads/a", "dev/heads/b", "dev/heads/c"):
+        store.write([Put(key, b"old", ABSENT)])
+    store.write([Put("dev/state", b"fence", ABSENT)])
+    return store
+
+
+def values(store):
+    return [entry.value if (entry := store.get(key)) else None for key in CHANGED]
+
+
+def test_each_write_is_made_and_answered(tmp_path):
+    store = with_old(tmp_path)
+    assert store.write_each(SEVERAL) == [None] * 6
+    assert values(store) == [b"new"] * 6
+    assert store.write_each([]) == []
+
+
+def test_the_first_failure_ends_the_row_and_what_was_before_stays(tmp_path):
+    store = with_old(tmp_path)
+    store.write([Put("dev/heads/c", b"theirs", None)])
+    *made, failure = store.write_each(SEVERAL)
+    assert made == [None, None]
+    assert isinstance(failure, ConflictError)
+    assert values(store) == [b"new", b"new", b"theirs", None, None, None]
+
+
+def test_a_fence_that_moved_stops_all(tmp_path):
+    store = with_old(tmp_path)
+    store.write([Put("dev/state", b"newer", None)])
+    (failure,) = store.write_each(SEVERAL)
+    assert isinstance(failure, ConflictError)
+    assert values(store) == [b"old"] * 3 + [None] * 3
+
+
+def test_what_stands_in_the_way_of_one_is_said_of_that_one(tmp_path):
+    store = with_old(tmp_path)
+    (tmp_path / "dev/releases/b").parent.mkdir()
+    (tmp_path / "dev/releases/b").symlink_to(tmp_path)
+    *made, failure = store.write_each(SEVERAL)
+    assert made == [None] * 4
+    assert isinstance(failure, MalformedError)
+    assert store.get(CHANGED[3]).value == b"new"
+    assert not list(tmp_path.glob(".tmp-*"))
+
+
+@pytest.mark.parametrize(
+    "writes",
+    [
+        [[Put("dev/heads/a", b"1", None)], [Put("dev/heads/a", b"2", None)]],
+        [[Put("dev/heads/a", b"1", None)], [Check("dev/heads/a", ABSENT), Put("dev/heads/b", b"2", None)]],
+        [[Put("dev/heads/a", b"1", None)], [Delete("dev/heads/b")]],
+        [[Put("dev/heads/a", b"1", None)], [Check("dev/heads/b", ABSENT)]],
+        [[Put("dev/heads/a", b"1", None), Put("dev/heads/b", b"1", None)]],
+    ],
+)
+def test_writes_that_depend_on_each_other_are_refused(store, writes):
+    with pytest.raises(UnsupportedError):
+        store.write_each(writes)
+    assert store.keys("") == []
+
+
+def test_contents_are_on_disk_before_names_and_names_before_the_answer(tmp_path, monkeypatch):
+    store = with_old(tmp_path)
+    disk = Disk(0, lambda _: None)
+    monkeypatch.setattr(module, "os", disk)
+    store.write_each(SEVERAL)
+    names = [name for name in disk.names if name in ("write", "fsync", "rename", "mkdir")]
+    first, last = names.index("rename"), len(names) - 1 - names[::-1].index("rename")
+    assert names[first : last + 1] == ["rename"] * 6
+    # Folders that are new: releases, then the three in it; then the contents of six files.
+    assert names[:first].count("write") == 6
+    assert names[:first].count("fsync") == 2 + 6
+    assert names[first - 1] == "fsync"
+    assert names[last + 1 :] == ["fsync"] * 4
+
+
+def test_dying_at_every_step_of_several_leaves_each_old_or_new(tmp_path):
+    seen = set()
+    for at in range(1, 200):
+        store = with_old(tmp_path / str(at))
+        lived = in_a_child(lambda store=store: store.write_each(SEVERAL), at)
+        found = values(store)
+        assert all(value in (b"old", b"new") for value in found[:3]), at
+        assert all(value in (None, b"new") for value in found[3:]), at
+        # In this order: what comes later is never there without what comes before.
+        assert found == sorted(found, key=lambda value: value != b"new"), at
+        seen.add(found.count(b"new"))
+        rest = [ops for ops, value in zip(SEVERAL, found, strict=True) if value != b"new"]
+        assert store.write_each(rest) == [None] * len(rest)
+        assert values(store) == [b"new"] * 6
+        store.write([Put("dev/heads/d", b"d", ABSENT)])
+        assert not list(store._folder.glob(".tmp-*"))
+        if lived:
+            assert seen == set(range(7))
+            return
+    raise AssertionError("the child never came to its end")
+
+
+def test_every_failing_call_of_several_is_an_answer_that_is_true(tmp_path, monkeypatch):
+    def fail(name):
+        raise OSError(errno.EIO, name)
+
+    for at in range(1, 200):
+        monkeypatch.setattr(module, "os", os)
+        store = with_old(tmp_path / str(at))
+        disk = Disk(at, fail)
+        monkeypatch.setattr(module, "os", disk)
+        answers = store.write_each(SEVERAL)
+        monkeypatch.setattr(module, "os", os)
+        found, failed = values(store), [*disk.names, *["nothing"] * at][at - 1]
+        assert all(answer is None or isinstance(answer, StoreError) for answer in answers)
+        for number, value in enumerate(found):
+            answer = answers[number] if number < len(answers) else "not tried"
+            if answer is None:
+                assert value == b"new", (at, disk.names)
+            elif not isinstance(answer, OutcomeUnknownError) and failed != "close":
+                assert value != b"new", (at, disk.names)
+        assert failed in ("close", "unlink") or not list(store._folder.glob(".tmp-*"))
+        if disk.calls < at:
+            return
+    raise AssertionError("several writes made 200 calls")
 
 
 # ---- URLs

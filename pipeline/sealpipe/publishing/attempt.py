@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sealpipe.errors import ConflictError, MalformedError, OutcomeUnknownError, StoreError
 from sealpipe.frozen import NamedTuple
@@ -10,7 +11,7 @@ from sealpipe.model import SignedRelease
 from sealpipe.released import Unit
 from sealpipe.releases.keys import archive_key, chunk_key, head_key
 from sealpipe.releases.wire import head_value
-from sealpipe.stores.base import ABSENT, Put, Store
+from sealpipe.stores.base import ABSENT, Put, Store, TakesSeveral
 
 
 class Attempt(NamedTuple):
@@ -132,3 +133,23 @@ def archive_own(one: Attempt, store: Store, timeout: float = 10.0) -> bool:
     except StoreError:
         return False
     return True
+
+
+def archive_each(
+    attempts: Sequence[Attempt], several: TakesSeveral, store: Store, timeout: float = 10.0
+) -> None:
+    """As `archive_own` for each, with the writes handed over at once."""
+    standing: list[Attempt] = []
+    with suppress(StoreError):
+        for one in attempts:
+            entry = store.get(one.head_key, fresh=True, timeout=timeout)
+            if entry is not None and entry.value == one.head:
+                standing.append(one)
+    while standing:
+        tried = several.write_each(
+            [[Put(one.archive_key, one.head, ABSENT)] for one in standing], timeout=timeout
+        )
+        for one, problem in zip(standing, tried, strict=False):
+            if problem is not None:
+                archive_own(one, store, timeout)
+        standing = standing[len(tried) :]

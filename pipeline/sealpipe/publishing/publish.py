@@ -19,12 +19,21 @@ from sealpipe.errors import (
 )
 from sealpipe.frozen import NamedTuple
 from sealpipe.model import Batch, Receipt, SignedRelease
-from sealpipe.publishing.attempt import Attempt, archive_own, archive_predecessor, attempt, upload
+from sealpipe.publishing.attempt import (
+    Attempt,
+    archive_each,
+    archive_own,
+    archive_predecessor,
+    attempt,
+    upload,
+)
 from sealpipe.released import Unit
 from sealpipe.releases.keys import state_key
-from sealpipe.stores.base import ABSENT, Check, Op, Put, Store
+from sealpipe.stores.base import ABSENT, Check, Op, Put, Store, TakesSeveral, takes_several
 
 RESENDS = 1
+AT_ONCE = 64  # units whose heads change under one lock of a folder store: what dying there leaves to archive
+THROUGH = ("published", "already")
 Past = Callable[[Unit], Iterable[str]]
 """A unit -> digests of its releases as the store has them now, the head first, each the `prev` of the
 one before it; ends where an archive is gone."""
@@ -60,14 +69,17 @@ def publish(
     for one in attempts:
         upload(one.chunks, store, timeout)
     receipts: dict[Unit, Receipt] = {}
-    stopped = False
+    stopped, several = False, takes_several(store)
     for group in _groups(attempts, store, prefix, fence):
         if stopped:
             receipts.update({a.unit: _receipt(a, "not-attempted") for a in group})
             continue
-        found = _flip(group, store, prefix, fence=fence, past=past, timeout=timeout)
+        if several is None:
+            found = _flip(group, store, prefix, fence=fence, past=past, timeout=timeout)
+        else:
+            found = _flip_each(group, several, store, prefix, fence=fence, past=past, timeout=timeout)
         receipts.update({receipt.unit: receipt for receipt in found})
-        stopped = any(receipt.outcome not in ("published", "already") for receipt in found)
+        stopped = any(receipt.outcome not in THROUGH for receipt in found)
     return tuple(receipts[signed.unit] for signed in batch.releases)
 
 
@@ -82,9 +94,12 @@ def _receipt(one: Attempt, outcome: str, detail: str = "") -> Receipt:
 def _groups(
     attempts: Sequence[Attempt], store: Store, prefix: str, fence: StateCheck | None
 ) -> list[list[Attempt]]:
-    """Units that change in one request: as many as the store takes where it is transactional, else one."""
+    """Units that change together: as many as one request takes where the store is transactional, and where
+    it takes several requests at once, enough for the disk to be busy; else one.
+    """
     if not store.limits.transactional:
-        return [[one] for one in attempts]
+        size = AT_ONCE if takes_several(store) else 1
+        return [list(attempts[at : at + size]) for at in range(0, len(attempts), size)]
     groups: list[list[Attempt]] = []
     for one in attempts:
         if groups and _fits([*groups[-1], one], store, prefix, fence):
@@ -132,11 +147,48 @@ def _flip(
     except StoreError as error:
         return [_receipt(one, "failed", error.finding.what) for one in group]
     receipts = _swap(group, store, prefix, fence=fence, past=past, timeout=timeout)
-    if alone and receipts[0].outcome in ("published", "already"):
+    if alone and receipts[0].outcome in THROUGH:
         archive_own(group[0], store, timeout)
     if watched and _overtaken(store, prefix, watched, timeout):
         return [r._replace(outcome="overtaken") if r.outcome == "published" else r for r in receipts]
     return receipts
+
+
+def _flip_each(
+    group: Sequence[Attempt],
+    several: TakesSeveral,
+    store: Store,
+    prefix: str,
+    *,
+    fence: StateCheck | None,
+    past: Past,
+    timeout: float,
+) -> list[Receipt]:
+    """As `_flip` for each unit alone, in this order, with the writes of several handed over at once."""
+    receipts: list[Receipt] = []
+    ready: list[Attempt] = []
+    failure: StoreError | None = None
+    try:
+        for one in group:
+            archive_predecessor(one, store, timeout)
+            ready.append(one)
+    except StoreError as error:
+        failure = error
+    while len(receipts) < len(ready) and all(r.outcome in THROUGH for r in receipts):
+        rest = ready[len(receipts) :]
+        tried = several.write_each([_ops([one], store, prefix, fence) for one in rest], timeout=timeout)
+        for one, problem in zip(rest, tried, strict=False):
+            if problem is None:
+                receipts.append(_receipt(one, "published"))
+            else:
+                receipts += _swap(
+                    [one], store, prefix, fence=fence, past=past, timeout=timeout, failure=problem
+                )
+    through = [one for one, r in zip(ready, receipts, strict=False) if r.outcome in THROUGH]
+    archive_each(through, several, store, timeout)
+    if failure is not None and len(receipts) == len(ready) and all(r.outcome in THROUGH for r in receipts):
+        receipts.append(_receipt(group[len(ready)], "failed", failure.finding.what))
+    return receipts + [_receipt(one, "not-attempted") for one in group[len(receipts) :]]
 
 
 def _overtaken(store: Store, prefix: str, fence: StateCheck, timeout: float) -> bool:
@@ -160,12 +212,14 @@ def _swap(
     fence: StateCheck | None,
     past: Past,
     timeout: float,
+    failure: StoreError | None = None,
 ) -> list[Receipt]:
+    """`failure` given, the request was made once and this is what came of it."""
     ops = _ops(group, store, prefix, fence)
     uncertain = False
-    failure: StoreError | None = None
-    for _ in range(1 + RESENDS):
-        failure = _write(store, ops, timeout)
+    for number in range(1 + RESENDS):
+        if number or failure is None:
+            failure = _write(store, ops, timeout)
         if failure is None:
             return [_receipt(one, "published") for one in group]
         uncertain = uncertain or not isinstance(failure, _NOTHING_WRITTEN)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
-from sealpipe.errors import UnsupportedError
+from sealpipe.errors import StoreError, UnsupportedError
 from sealpipe.frozen import NamedTuple
 
 ABSENT: Final = ""
@@ -138,3 +138,20 @@ class Store(Protocol):
         The one method that another thread may call meanwhile: a `wait` there ends within a second, by
         returning or by raising a StoreError.
         """
+
+
+class TakesSeveral(Protocol):
+    """What a store that is not transactional may offer besides: many writes at the price of a few."""
+
+    def write_each(self, writes: Sequence[Sequence[Op]], *, timeout: float = 10.0) -> list[StoreError | None]:
+        """Each write as `write` makes it, in this order, up to the first that fails.
+
+        A result for each write that was tried: None, or what `write` would have raised. Each write puts
+        one key; no other one of them names that key. Raises only for the form of a write.
+        """
+
+
+def takes_several(store: Store) -> TakesSeveral | None:
+    """The store's own way to take many writes, None where it has none or takes no Check beside a Put."""
+    offered = callable(getattr(store, "write_each", None)) and store.limits.ops > 1
+    return cast("TakesSeveral", store) if offered else None

@@ -17,37 +17,27 @@ import os
 import secrets
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import MappingProxyType
-from typing import TypeVar
 
 from sealpipe.errors import (
-    ConflictError,
     DeniedError,
     FullError,
     MalformedError,
     OutcomeUnknownError,
     StoreError,
-    TooLargeError,
     UnavailableError,
-    UnsupportedError,
     UsageError,
 )
 from sealpipe.files import locked, sync_folder
-from sealpipe.stores.base import ABSENT, Check, Delete, Entry, Limits, Op, Put, check_key, check_prefix
-from sealpipe.stores.folders import BELOW, FOLDER, VALUE_LIMIT, list_keys, read_file
-
-LIMITS = Limits(value=VALUE_LIMIT, ops=64, request=64 * VALUE_LIMIT, history=20, transactional=False)
+from sealpipe.stores.base import ABSENT, Delete, Entry, Op, Put, check_key, check_prefix
+from sealpipe.stores.folders import BELOW, FOLDER, list_keys, read_file, side_by_side
+from sealpipe.stores.single import LIMITS, check_apart, one_change, unmet
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK = ".lock"
 _TEMPORARY = ".tmp-"
-_THREADS = 4  # that wait for the disk at once
-
-T = TypeVar("T")
 Folder = tuple[str, ...]
 
 
@@ -119,15 +109,15 @@ class FileStore:
                 raise failure
 
     def write_each(self, writes: Sequence[Sequence[Op]], *, timeout: float = 10.0) -> list[StoreError | None]:
-        changes = [_one_change(ops) for ops in writes]
-        _check_apart(writes, changes)
+        changes = [one_change(ops) for ops in writes]
+        check_apart(writes, changes)
         try:
             with self._store_errors():
                 if any(isinstance(change, Put) for change in changes):
                     _make_folder(self._folder)
                 elif not self._folder.exists():
                     # Nothing is stored: only an expectation of that, or a delete without one, can hold.
-                    return [_unmet(ops) for ops in writes]
+                    return [unmet(ops) for ops in writes]
                 with _locked(self._folder, timeout):
                     root = os.open(self._folder, FOLDER)
                     try:
@@ -205,8 +195,8 @@ class FileStore:
                 if not count:
                     raise
                 return count, error if isinstance(error, StoreError) else _store_error(error, self._folder)
-            if (unmet := _unmet(ops, known)) is not None:
-                return count, unmet
+            if (conflict := unmet(ops, known)) is not None:
+                return count, conflict
         return len(writes), None
 
     def _put_each(self, root: int, puts: Sequence[Put]) -> list[StoreError | None]:
@@ -218,7 +208,7 @@ class FileStore:
         with _entered(root, [name[:-1] for name in names]) as folders:
             try:
                 contents = [(name, put.value) for name, put in zip(temporaries, puts, strict=True)]
-                _side_by_side(lambda content: _write_file(root, *content), contents)
+                side_by_side(lambda content: _write_file(root, *content), contents)
                 for name, temporary in zip(names, temporaries, strict=True):
                     os.rename(temporary, name[-1], src_dir_fd=root, dst_dir_fd=folders[name[:-1]])
                     done += 1
@@ -277,40 +267,6 @@ class FileStore:
             raise _store_error(error, self._folder) from error
 
 
-def _one_change(ops: Sequence[Op]) -> Put | Delete | None:
-    for op in ops:
-        check_key(op.key)
-        if isinstance(op, Delete) and op.expect == ABSENT:
-            raise UnsupportedError("bad-write", "a delete cannot expect that the key is absent")
-        if isinstance(op, Put) and len(op.value) > VALUE_LIMIT:
-            raise TooLargeError("value-too-large", f"a value is larger than {VALUE_LIMIT} bytes")
-    if len({op.key for op in ops}) != len(ops):
-        raise UnsupportedError("bad-write", "a key stands twice in one write")
-    if len(ops) > LIMITS.ops:
-        raise TooLargeError("write-too-large", f"a write holds more than {LIMITS.ops} operations")
-    changes = [op for op in ops if not isinstance(op, Check)]
-    if len(changes) > 1:
-        raise UnsupportedError("bad-write", "a file store changes one key in a write")
-    return changes[0] if changes else None
-
-
-def _check_apart(writes: Sequence[Sequence[Op]], changes: Sequence[Put | Delete | None]) -> None:
-    """What makes it the same whether writes are looked at before, or one by one."""
-    if len(writes) < 2:
-        return
-    changed = [change.key for change in changes if isinstance(change, Put)]
-    checked = {op.key for ops in writes for op in ops if isinstance(op, Check)}
-    if len(set(changed)) < len(writes) or checked & set(changed):
-        raise UnsupportedError("bad-write", "writes that come together each put a key of their own")
-
-
-def _unmet(ops: Sequence[Op], known: Mapping[str, str] = MappingProxyType({})) -> ConflictError | None:
-    for op in ops:
-        if op.expect is not None and known.get(op.key, ABSENT) != op.expect:
-            return ConflictError("conflict", f"{op.key} is not what was expected; nothing was written")
-    return None
-
-
 def _store_error(error: OSError, folder: Path) -> StoreError:
     what = f"{folder}: {os.strerror(error.errno) if error.errno else 'input/output error'}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -364,7 +320,8 @@ def _entered(root: int, wanted: Sequence[Folder]) -> Iterator[dict[Folder, int]]
         yield found
     finally:
         for descriptor in found.values():
-            os.close(descriptor)
+            with suppress(OSError):  # what a folder holds was synced or not, by now
+                os.close(descriptor)
 
 
 def _enter(found: dict[Folder, int], path: Folder) -> bool:
@@ -375,31 +332,6 @@ def _enter(found: dict[Folder, int], path: Folder) -> bool:
     found[path] = os.open(path[-1], BELOW, dir_fd=parent)
     with os.scandir(found[path]) as entries:
         return next(entries, None) is None
-
-
-def _side_by_side(work: Callable[[T], None], items: Iterable[T]) -> None:
-    """Calls that wait for the disk, a few at once. Raises the first failure after all have ended."""
-    todo = deque(items)
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        while todo:
-            try:
-                work(todo.popleft())
-            except IndexError:
-                return
-            except BaseException as error:  # noqa: BLE001 - raised below
-                failures.append(error)
-                todo.clear()
-
-    others = [threading.Thread(target=run) for _ in range(min(_THREADS, len(todo)) - 1)]
-    for other in others:
-        other.start()
-    run()
-    for other in others:
-        other.join()
-    if failures:
-        raise failures[0]
 
 
 def _write_file(root: int, name: str, value: bytes) -> None:
@@ -454,5 +386,5 @@ def _synced(folders: Mapping[Folder, int]) -> dict[Folder, StoreError]:
         except OutcomeUnknownError as error:
             unclear[name] = error
 
-    _side_by_side(sync, folders)
+    side_by_side(sync, folders)
     return unclear

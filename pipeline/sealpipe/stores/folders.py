@@ -1,0 +1,103 @@
+"""Files and folders below an open one, never through a symbolic link; several calls of the disk at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from sealpipe.errors import MalformedError, UnsupportedError
+from sealpipe.stores.base import check_key
+from sealpipe.stores.single import VALUE_LIMIT
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+BELOW = FOLDER | os.O_NOFOLLOW
+# Without O_NONBLOCK a FIFO in the folder would hold a reader for ever.
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_THREADS = 4  # that wait for the disk at once
+
+T = TypeVar("T")
+
+
+def read_file(name: str, folder: int) -> bytes | None:
+    """The file's content; None for a folder. Raises OSError, MalformedError for a file above the limit."""
+    descriptor = os.open(name, READ, dir_fd=folder)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            return None  # the start of other keys, and no key itself
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.ELOOP, "not a regular file")
+        if found.st_size > VALUE_LIMIT:
+            raise MalformedError("store-malformed", f"a stored value is larger than {VALUE_LIMIT} bytes")
+        # A file in place is never written again, so its size is what there is to read.
+        parts, left = [], found.st_size
+        while left and (part := os.read(descriptor, left)):
+            parts.append(part)
+            left -= len(part)
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
+
+
+def list_keys(folder: int, prefix: str, found: list[str]) -> None:
+    """Adds every key below an open folder to `found`; names that are no keys are passed over."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if _is_name(entry.name):
+                    try:
+                        below = os.open(entry.name, BELOW, dir_fd=folder)
+                    except FileNotFoundError:
+                        continue
+                    try:
+                        list_keys(below, f"{prefix}{entry.name}/", found)
+                    finally:
+                        os.close(below)
+            elif _is_name(entry.name):
+                if not entry.is_file(follow_symlinks=False):
+                    raise OSError(errno.ELOOP, "not a regular file")
+                found.append(prefix + entry.name)
+
+
+def _is_name(name: str) -> bool:
+    try:
+        check_key(name)
+    except UnsupportedError:
+        return False
+    return True
+
+
+def side_by_side(work: Callable[[T], None], items: Iterable[T]) -> None:
+    """Calls that wait for the disk, a few at once. Raises the first failure after all have ended."""
+    todo = deque(items)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        while todo:
+            try:
+                work(todo.popleft())
+            except IndexError:
+                return
+            except BaseException as error:  # noqa: BLE001 - raised below
+                failures.append(error)
+                todo.clear()
+
+    others = [threading.Thread(target=run) for _ in range(min(_THREADS, len(todo)) - 1)]
+    for other in others:
+        other.start()
+    run()
+    try:
+        for other in others:
+            other.join()
+    except BaseException:
+        todo.clear()
+        for other in others:  # none may go on with a descriptor that is closed by then
+            other.join()
+        raise
+    if failures:
+        raise failures[0]
