@@ -27,7 +27,7 @@ from sealpipe.frozen import field, frozen
 from sealpipe.model import Drafted, Head, Plan, Publication, Receipt, UnitPlan, Workspace
 from sealpipe.publishing.approvals import Missing
 from sealpipe.publishing.fence import State, claim
-from sealpipe.publishing.heads import heads
+from sealpipe.publishing.heads import Reader, heads
 from sealpipe.publishing.publish import StateCheck
 from sealpipe.publishing.sign import Signing, batch_id, content_of, sign, timestamp
 from sealpipe.released import Release, Unit
@@ -42,6 +42,7 @@ class Prepared:
 
     request: Request
     rendered: Rendered = field(repr=False)
+    heads: Heads = field(repr=False)  # that the plan was made over
     plan: Plan
     signer: Signer
     trust: Trust = field(repr=False)
@@ -85,6 +86,7 @@ def prepare(
     return Prepared(
         request=request,
         rendered=rendered,
+        heads=found,
         plan=planned,
         signer=signer,
         trust=trust,
@@ -176,7 +178,7 @@ def ship(prepared: Prepared, *, now_ms: int, say: Say = lambda _: None) -> Publi
     request, workspace, trust = prepared.request, prepared.workspace, prepared.trust
     batch = batch_id(now_ms)
     with primary(workspace, request.environment) as target:
-        reader = reader_of(workspace, prepared.pins)
+        reader = _reader(prepared)
         say("taking the fence")
         fenced = claim(
             target.store,
@@ -192,7 +194,9 @@ def ship(prepared: Prepared, *, now_ms: int, say: Say = lambda _: None) -> Publi
         )
         found = read_heads(target, request, reader)
         check_trust_version(found, trust)
-        planned = plan_over(prepared.rendered, request, found, target.url)
+        # A plan is made of the drafts and the heads alone: equal heads, equal plan.
+        same = found == prepared.heads and target.url == prepared.url
+        planned = prepared.plan if same else plan_over(prepared.rendered, request, found, target.url)
         _check_unmoved(prepared, planned)
         approved, waiting = _approved(workspace, trust, planned)
         if waiting and not prepared.signer.waives:
@@ -202,11 +206,12 @@ def ship(prepared: Prepared, *, now_ms: int, say: Say = lambda _: None) -> Publi
             found,
             _signing(prepared, batch, now_ms),
         )
+        checked = signed.releases if trust.project == reader.project else ()
         delivered = deliver(
             signed,
             workspace,
             target,
-            reader,
+            reader.having(one.release for one in checked),
             fence=StateCheck(request.environment, fenced.version),
             repair=request.allowed.repair_head,
             removal=request.allowed.removal,
@@ -227,13 +232,19 @@ def mirrors_only(workspace: Workspace, environment: str, pins: tuple[Pin, ...]) 
         return Publication("", environment, target.url, (), copied)
 
 
+def _reader(prepared: Prepared) -> Reader:
+    """As whom the heads were read for the plan: what is still there need not be checked again."""
+    found = [one.release for one in _good(prepared.heads).values()]
+    return reader_of(prepared.workspace, prepared.pins).having(found)
+
+
 def _signing(prepared: Prepared, batch: str, now_ms: int) -> Signing:
     trust = prepared.trust
     return Signing(
         environment=prepared.request.environment,
         trust=trust,
         chain=chain_for(trust, prepared.workspace.roots),
-        pins=reader_of(prepared.workspace, prepared.pins).pins,
+        pins=reader_of(prepared.workspace, prepared.pins).pins,  # as `_reader` has them
         key=prepared.signer.key,
         now_ms=now_ms,
         batch=batch,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from sealpipe.errors import StoreError, TrustError
 from sealpipe.frozen import NamedTuple
 from sealpipe.model import Broken, Head
 from sealpipe.publishing.collect import Needs
 from sealpipe.released import Release, Unit
-from sealpipe.releases.check import check_release, inspect
+from sealpipe.releases.check import check_release
 from sealpipe.releases.fetch import BrokenHead, read_head, read_release_at, scan_heads
 from sealpipe.releases.fetch import Head as RawHead
 from sealpipe.releases.keys import archives_prefix, parse_archive
@@ -25,10 +26,21 @@ class Reader(NamedTuple):
 
     project: str
     pins: Sequence[Pin]
+    known: Mapping[bytes, Release] = MappingProxyType({})  # by their bytes: what this reader checked before
 
     def check(self, raw: bytes, unit: Unit) -> Release:
         """Raises TrustError."""
+        known = self.known.get(raw)
+        if known is not None and known.unit == unit:
+            return known
         return check_release(raw, pins=self.pins, unit=unit, project=self.project)
+
+    def having(self, checked: Iterable[Release]) -> Reader:
+        """The same reader, who need not check these once more: the bytes are what decides, nothing else.
+
+        They must have been checked with these pins and for this project.
+        """
+        return self._replace(known={**self.known, **{release.raw: release for release in checked}})
 
 
 def heads(
@@ -64,10 +76,10 @@ def _checked(store: Store, prefix: str, raw: RawHead | BrokenHead, reader: Reade
     if isinstance(raw, BrokenHead):
         word, what = raw.why.word, raw.why.what
     else:
-        result = inspect(raw.raw, pins=reader.pins, unit=raw.unit, project=reader.project)
-        if isinstance(result, Release):
-            return Head(result, raw.version)
-        word, what = result.why.word, result.why.what
+        try:
+            return Head(reader.check(raw.raw, raw.unit), raw.version)
+        except TrustError as error:
+            word, what = error.finding.word, error.finding.what
         if word == "foreign-project":
             raise TrustError(
                 word,
