@@ -81,10 +81,10 @@ tests/another/node_modules/.package-lock.json: tests/another/package-lock.json
 	@touch $@
 
 # Start-up is measured on an installed wheel: an editable install reads one more .pth at each start.
-$(VENV)/.bench: $(shell find pipeline -name '*.py') $(VENV)/.runtime
+$(VENV)/.bench: $(shell find pipeline -name '*.py') requirements/stores.txt $(VENV)/.runtime
 	rm -rf $(VENV)/bench $(VENV)/wheel
 	$(PYTHON) -m venv $(VENV)/bench
-	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/stores.txt
 	$(BIN)/python -m hatchling build --target wheel --directory $(VENV)/wheel
 	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(VENV)/wheel/*.whl
 	@touch $@

@@ -62,11 +62,12 @@ def schema(of: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
-def published_service(bench: Bench) -> tuple[Path, dict[str, str]]:
+def published_service(
+    bench: Bench, name: str = "one", url: str = "file:.sealpipe/store"
+) -> tuple[Path, dict[str, str]]:
     """A published service and the variables that start it. Also writes the same values as plain JSON."""
-    repository = bench.folder / "one"
-    repository.mkdir()
-    bench.sealpipe(repository, "init")
+    repository = new(bench, name)
+    publish_to(repository, url)
     bench.sealpipe(repository, "add", "service", "orders", "--in", "dev")
     (repository / "schemas" / "orders.schema.json").write_text(json.dumps(schema(values()), indent=2))
     (repository / "environments" / "dev" / "orders.yaml").write_text(as_yaml(values()))
@@ -103,6 +104,12 @@ def new(bench: Bench, name: str) -> Path:
     repository.mkdir()
     bench.sealpipe(repository, "init")
     return repository
+
+
+def publish_to(repository: Path, url: str) -> None:
+    """Let dev be published somewhere else than in a folder."""
+    project = repository / "sealpipe.yaml"
+    project.write_text(project.read_text().replace("file:.sealpipe/store}", f"{json.dumps(url)}}}"))
 
 
 def sealed_services(bench: Bench, name: str, count: int, secrets: int) -> Path:

@@ -73,7 +73,7 @@ def main() -> None:
     print(HEAD, flush=True)
     missed = 0
     for name, group in GROUPS.items():
-        if options.only and name not in options.only:
+        if name not in options.only if options.only else name in ON_REQUEST:
             continue
         with tempfile.TemporaryDirectory(prefix="sealpipe-bench-") as folder:
             job = Job(Bench(Path(folder), options.python.absolute()), options.runs, options.scale)
@@ -237,7 +237,25 @@ def shipping(job: Job) -> Iterator[Row]:
 def on_servers(job: Job) -> Iterator[Row]:
     import stores
 
-    yield from stores.rows(job.scale)
+    yield from stores.rows(job.scale, runs=job.runs)
+
+
+def loading_from_servers(job: Job) -> Iterator[Row]:
+    import stores
+
+    yield from stores.loads(job.bench, job.runs)
+
+
+def shipping_to_servers(job: Job) -> Iterator[Row]:
+    import stores
+
+    yield from stores.ships(job.bench, job.runs, job.number(1000), "<1.5")
+
+
+def shipping_much(job: Job) -> Iterator[Row]:
+    import stores
+
+    yield from stores.ships(job.bench, job.runs, job.number(10_000), "", ("etcd",))
 
 
 def running(job: Job) -> Iterator[Row]:
@@ -254,8 +272,13 @@ GROUPS: dict[str, Callable[[Job], Iterator[Row]]] = {
     "load": loading,
     "ship": shipping,
     "stores": on_servers,
+    "stores-load": loading_from_servers,
+    "stores-ship": shipping_to_servers,
+    "stores-ship-10k": shipping_much,
     "live": running,
 }
+ON_REQUEST = {"stores-ship-10k"}
+"""Groups that take so long that they only run when they are named."""
 
 
 if __name__ == "__main__":

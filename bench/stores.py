@@ -1,23 +1,27 @@
-"""Rows on real servers: a release against keys one by one, a publish and a notice against the raw requests.
+"""Rows on real servers: a release against keys one by one, a publish and a notice against the raw requests,
+whole commands and starts of services.
 
-Runs where `make servers` has brought them; a server that is not there is named. Each peer is what a person
-would write by hand over one warm connection.
+Runs where `make servers` has brought them; a server that is not there is named. Ours and the peer's samples
+take turns, over connections that are open; a figure is the median of at least five.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import os
+import re
 import statistics
+import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from measure import Row, Used
+import programs
+from by_hand import RAW, one_notice
+from measure import Candidate, Row, Used, measure
+
+import repositories
+from repositories import Bench
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "pipeline"), str(ROOT / "tests")]
@@ -29,43 +33,140 @@ BARS = {  # store -> at least: against one write a key, against its best batches
     "zk": ("x50", ""),
     "weed": ("x100", ""),
 }
+STARTS = {"consul": "+40 ms", "etcd": "+40 ms", "zk": "+60 ms", "weed": ""}
+NEEDS = {"zk": "kazoo", "weed": "boto3"}
+SAMPLES = 5
+SMALL = 60
+NOTICES = 200
 _FEW = 100
 
 
-def rows(scale: float) -> Iterator[Row]:
-    """Every row of every server that is here."""
+def rows(scale: float, kinds: Sequence[str] = tuple(BARS), runs: int = SAMPLES) -> Iterator[Row]:
+    """Keys, small publishes and notices on every server that is here."""
     from servers.places import served
 
-    with served(tuple(BARS)) as places:
+    with served(tuple(kinds)) as places:
         for place in places:
-            yield from of_place(place, max(_FEW, int(KEYS * scale)))
+            yield from many_keys(place, max(_FEW, int(KEYS * scale)), max(runs, SAMPLES))
+            yield from small_publishes(place)
+            if RAW[place.kind].notice is not None:
+                yield from notices(place)
 
 
-def of_place(place: Any, count: int) -> Iterator[Row]:
-    _publish(place, {"warm": "up"})
+# ---- ten thousand keys
+
+
+def many_keys(place: Any, count: int, samples: int) -> Iterator[Row]:
     values = {f"key-{n:05}": f"value {n} of a benchmark" for n in range(count)}
-    release = _timed(lambda: _publish(place, values))
+    few = dict([*values.items()][:_FEW])
+    for one in _ways(place, few):
+        one()
     singly, batches = BARS[place.kind]
-    by_hand = RAW[place.kind](place)
+    found = _in_turn(lambda: _ways(place, values), samples)
+    size = RAW[place.kind].batch
     name = f"{place.kind}: {count:,} keys as one release"
-    yield Row(name, "a write a key", release, _timed(lambda: by_hand.singly(values)), "wall", singly)
-    if by_hand.batch is not None:
-        peer = _timed(lambda: by_hand.batches(values))
-        yield Row(name, f"batches of {by_hand.batch}", release, peer, "wall", batches)
-    ours, raw = _interleaved(_small(place), by_hand.small, 60)
-    yield Row(f"{place.kind}: one small publish, median", "its raw requests", ours, raw, "wall", "<2")
-    if by_hand.watch is not None:
-        ours_p, raw_p = _notices(place, by_hand, 60)
-        by_hand.close()
-        for label, at in (("p50", 0.5), ("p99", 0.99)):
-            yield Row(
-                f"{place.kind}: written → `wait` has it, {label}",
-                "a raw watch",
-                _at(ours_p, at),
-                _at(raw_p, at),
-                "wall",
-                "<2",
-            )
+    yield Row(name, "a write a key", found[0], found[1], "wall", singly)
+    if size is not None:
+        yield Row(name, f"batches of {size}", found[0], found[2], "wall", batches)
+
+
+def _ways(place: Any, values: dict[str, str]) -> Iterator[Callable[[], object]]:
+    """A publish, and the same keys by hand, each in an empty place; given out as its turn comes."""
+    publisher = Publisher(_beside(place).url)
+    publisher.publish({"warm": "up"})
+    yield lambda: publisher.publish(values)
+    publisher.store.close()
+    raw = RAW[place.kind](_beside(place), 0)
+    yield lambda: raw.singly(values)
+    raw.close()
+    if raw.batch is not None:
+        raw = RAW[place.kind](_beside(place), 0)
+        yield lambda: raw.batches(values)
+        raw.close()
+
+
+def _beside(place: Any) -> Any:
+    from servers.places import place_on
+
+    return place_on(place.kind, place.server)
+
+
+class Publisher:
+    """What `publish` does once a unit is planned, over a store that is open: the fence and the heads read,
+    the release made, signed and stored, the head read back as a reader does."""
+
+    def __init__(self, url: str) -> None:
+        from sealpipe.stores.base import Put
+        from servers.places import opened
+
+        self.store, self.count = opened(url), 0
+        self.store.write([Put("dev/state", b"the fence", None)])
+
+    def publish(self, values: dict[str, Any]) -> Any:
+        from publishing import READER, A, content, make_batch, past
+        from sealpipe.publishing.heads import head
+        from sealpipe.publishing.publish import StateCheck, publish
+
+        state = self.store.get("dev/state", fresh=True)
+        assert state is not None
+        self.count += 1
+        now = time.time_ns() // 1_000_000
+        batch = make_batch(self.store, [content(A, values)], now=now, batch=f"bench-{self.count}")
+        fence = StateCheck("dev", state.version)
+        (receipt,) = publish(batch, self.store, "", fence=fence, past=past(self.store))
+        reader = READER.having(signed.release for signed in batch.releases)
+        found = head(self.store, "", A, reader)
+        if receipt.outcome != "published" or found is None:
+            raise SystemExit(f"not published: {receipt}")
+        return found
+
+
+# ---- small publishes and notices
+
+
+def small_publishes(place: Any) -> Iterator[Row]:
+    publisher = Publisher(_beside(place).url)
+    size = len(publisher.publish({"n": 0}).release.raw)
+    by_hand = RAW[place.kind](_beside(place), size)
+    number = iter(range(1, 10**6))
+
+    def both() -> Iterator[Callable[[], object]]:
+        yield lambda: publisher.publish({"n": next(number)})
+        yield by_hand.small
+
+    for one in both():
+        one()
+    ours, raw = _in_turn(both, SMALL)
+    publisher.store.close()
+    by_hand.close()
+    yield Row(f"{place.kind}: one small publish", "its raw requests", ours, raw, "wall", "<2")
+
+
+def notices(place: Any) -> Iterator[Row]:
+    from sealpipe.stores.base import Put
+    from servers.places import opened
+
+    there = _beside(place)
+    writer, reader, by_hand = opened(there.url), opened(there.url), RAW[place.kind](there, 0)
+    writer.write([Put("dev/heads/notice", b"first", None)])
+
+    def ours(number: int) -> float:
+        entry = reader.get("dev/heads/notice", fresh=True)
+        assert entry is not None
+
+        def wait() -> None:
+            while not reader.wait("dev/heads/notice", entry.version, timeout=10):
+                pass
+
+        return one_notice(wait, lambda: writer.write([Put("dev/heads/notice", b"%d" % number, None)]))
+
+    found = [(ours(number), by_hand.notice(number)) for number in range(NOTICES)][1:]
+    for one in (writer, reader, by_hand):
+        one.close()
+    mine, raw = ([pair[at] for pair in found] for at in (0, 1))
+    for label, at in (("p50", 0.5), ("p99", 0.99)):
+        name = f"{place.kind}: written → `wait` has it, {label} of {len(found)}"
+        yield Row(name, "a raw watch", _at(mine, at), _at(raw, at), "wall", "<2")
 
 
 def _used(seconds: float) -> Used:
@@ -77,300 +178,81 @@ def _at(found: list[float], share: float) -> Used:
     return _used(ordered[min(len(ordered) - 1, int(share * len(ordered)))])
 
 
-def _timed(action: Callable[[], object]) -> Used:
-    began = time.perf_counter()
-    action()
-    return _used(time.perf_counter() - began)
+def _in_turn(ways: Callable[[], Iterator[Callable[[], object]]], samples: int) -> list[Used]:
+    """The median of each way, each measured once in every round."""
+    rounds = []
+    for _ in range(samples):
+        figures = []
+        for action in ways():
+            began = time.perf_counter()
+            action()
+            figures.append(time.perf_counter() - began)
+        rounds.append(figures)
+    return [_used(statistics.median(column)) for column in zip(*rounds, strict=True)]
 
 
-def _interleaved(ours: Callable[[], object], raw: Callable[[], object], runs: int) -> tuple[Used, Used]:
-    for action in (ours, raw):
-        action()
-    mine, theirs = [], []
-    for _ in range(runs):
-        mine.append(_timed(ours).wall / 1000)
-        theirs.append(_timed(raw).wall / 1000)
-    return _used(statistics.median(mine)), _used(statistics.median(theirs))
+# ---- whole processes
 
 
-def _publish(place: Any, values: dict[str, str]) -> None:
-    from publishing import A, content, make_batch, past
-    from sealpipe.publishing.publish import publish
-    from servers.places import opened
+def loads(bench: Bench, runs: int, kinds: Sequence[str] = tuple(STARTS)) -> Iterator[Row]:
+    """A service's start from each store, beside the same values in a JSON file."""
+    values = repositories.values()
+    mine, plain = bench.folder / "published.py", bench.folder / "json_file.py"
+    mine.write_text(programs.published(values))
+    plain.write_text(programs.json_file(values))
+    for place in _usable(bench, kinds):
+        environ = {**bench.environ, **place.environ}
+        before, bench.environ = bench.environ, environ
+        repository, told = repositories.published_service(bench, place.kind, place.url)
+        bench.environ = before
+        ours, peer = measure(
+            [
+                Candidate("load", [bench.python, str(mine)], repository, {**environ, **told}),
+                Candidate("JSON file", [bench.python, str(plain)], repository, environ),
+            ],
+            max(runs, SAMPLES) * 3,
+        )
+        name = f"`load`, signature and five secrets, `{place.url.partition(':')[0]}:`"
+        yield Row(name, "JSON file source", ours, peer, "wall", STARTS[place.kind])
 
-    store = opened(place.url)
-    now = time.time_ns() // 1_000_000
-    batch = make_batch(store, [content(A, values)], now=now, batch="bench")
-    (receipt,) = publish(batch, store, "", fence=None, past=past(store))
-    if receipt.outcome != "published":
-        raise SystemExit(f"{place.kind}: {receipt}")
-    store.close()
+
+def ships(
+    bench: Bench, runs: int, count: int, bar: str, kinds: Sequence[str] = tuple(STARTS)
+) -> Iterator[Row]:
+    """`publish` of one changed unit among many, beside a repository with that unit alone."""
+    for place in _usable(bench, kinds):
+        before, bench.environ = bench.environ, {**bench.environ, **place.environ}
+        candidates = [_changing(bench, _beside(place), number) for number in (count, 1)]
+        ours, alone = measure(candidates, max(runs, SAMPLES))
+        bench.environ = before
+        name = f"{place.kind}: `publish` of 1 changed unit among {count:,}"
+        yield Row(name, "a repository of one unit", ours, alone, "wall", bar)
 
 
-def _small(place: Any) -> Callable[[], object]:
-    """A publish over a store that is open, its release made and signed beforehand."""
-    from publishing import A, content, make_batch, past
-    from sealpipe.publishing.publish import publish
-    from servers.places import opened
-
-    store = opened(place.url)
+def _changing(bench: Bench, place: Any, count: int) -> Candidate:
+    """A repository whose units are all published; ahead of each run one value of one unit changes."""
+    repository = repositories.plain_services(bench, f"{place.kind}-{count}", count)
+    repositories.publish_to(repository, place.url)
+    bench.sealpipe(repository, "publish", "dev", "--yes")
+    file = repository / "environments" / "dev" / "service-0000.yaml"
     number = iter(range(10**6))
 
-    def one() -> None:
-        n = next(number)
-        now = time.time_ns() // 1_000_000
-        batch = make_batch(store, [content(A, {"n": n})], now=now, batch=f"small-{n}")
-        (receipt,) = publish(batch, store, "", fence=None, past=past(store))
-        assert receipt.outcome == "published", receipt
+    def change() -> None:
+        file.write_text(re.sub(r'field_0: ".*"', f'field_0: "another {next(number)}"', file.read_text()))
 
-    return one
+    script = str(Path(bench.python).parent / "sealpipe")
+    return Candidate("publish", [script, "publish", "dev", "--yes"], repository, bench.environ, change)
 
 
-def _notices(place: Any, by_hand: Any, runs: int) -> tuple[list[float], list[float]]:
-    from sealpipe.stores.base import Put
-    from servers.places import opened
+def _usable(bench: Bench, kinds: Sequence[str]) -> Iterator[Any]:
+    """A place on each server; where the measured Python has no client for it, that is said."""
+    from servers.places import served
 
-    writer, reader = opened(place.url), opened(place.url)
-    mine: list[float] = []
-    for number in range(runs):
-        writer.write([Put("dev/heads/notice", b"%d" % number, None)])
-        entry = reader.get("dev/heads/notice", fresh=True)
-        assert entry is not None
-        seen: list[float] = []
-
-        def wait(version: str = entry.version, seen: list[float] = seen) -> None:
-            while not reader.wait("dev/heads/notice", version, timeout=10):
-                pass
-            seen.append(time.perf_counter())
-
-        thread = threading.Thread(target=wait)
-        thread.start()
-        time.sleep(0.05)
-        began = time.perf_counter()
-        writer.write([Put("dev/heads/notice", b"%d!" % number, None)])
-        thread.join()
-        mine.append(seen[0] - began)
-    return mine, by_hand.watch(runs)
-
-
-class Consul:
-    """Consul's HTTP API by hand."""
-
-    batch: int | None = 64
-
-    def __init__(self, place: Any) -> None:
-        import urllib3
-
-        self.pool = urllib3.HTTPConnectionPool(*_split(place.server.address), maxsize=4, retries=False)
-        self.prefix = f"raw-{place.prefix}/"
-
-    def close(self) -> None:
-        self.pool.close()
-
-    def put(self, key: str, value: bytes) -> None:
-        done = self.pool.urlopen("PUT", f"/v1/kv/{self.prefix}{key}", body=value)
-        assert done.status == 200, done.data
-
-    def singly(self, values: dict[str, str]) -> None:
-        for key, value in values.items():
-            self.put(key, value.encode())
-
-    def txn(self, ops: list[dict[str, Any]]) -> None:
-        done = self.pool.urlopen("PUT", "/v1/txn", body=json.dumps([{"KV": op} for op in ops]).encode())
-        assert done.status == 200, done.data
-
-    def batches(self, values: dict[str, str]) -> None:
-        items = [(key, base64.b64encode(value.encode()).decode()) for key, value in values.items()]
-        for at in range(0, len(items), 64):
-            page = items[at : at + 64]
-            self.txn([{"Verb": "set", "Key": self.prefix + k, "Value": v} for k, v in page])
-
-    def small(self) -> None:
-        value = base64.b64encode(os.urandom(1200)).decode()
-        self.pool.urlopen("GET", f"/v1/kv/{self.prefix}head?consistent")
-        keys = ("head", f"archive/{time.time_ns()}")
-        self.txn([{"Verb": "set", "Key": self.prefix + key, "Value": value} for key in keys])
-        self.pool.urlopen("GET", f"/v1/kv/{self.prefix}head?consistent")
-
-    def watch(self, runs: int) -> list[float]:
-        found = []
-        for number in range(runs):
-            self.put("notice", b"%d" % number)
-            index = self.pool.urlopen("GET", f"/v1/kv/{self.prefix}notice").headers["x-consul-index"]
-            seen: list[float] = []
-
-            def wait(index: str = index, seen: list[float] = seen) -> None:
-                self.pool.urlopen("GET", f"/v1/kv/{self.prefix}notice?index={index}&wait=10s")
-                seen.append(time.perf_counter())
-
-            found.append(_one_notice(wait, seen, lambda number=number: self.put("notice", b"%d!" % number)))  # type: ignore[misc]
-        return found
-
-
-class Etcd:
-    """etcd's JSON gateway by hand."""
-
-    batch: int | None = 128
-
-    def __init__(self, place: Any) -> None:
-        import urllib3
-
-        self.pool = urllib3.HTTPConnectionPool(*_split(place.server.address), maxsize=4, retries=False)
-        self.prefix = f"raw-{place.prefix}/"
-
-    def close(self) -> None:
-        self.pool.close()
-
-    def _b(self, text: str | bytes) -> str:
-        return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
-
-    def call(self, path: str, body: dict[str, Any], **more: Any) -> Any:
-        done = self.pool.urlopen("POST", path, body=json.dumps(body).encode(), **more)
-        assert done.status == 200, done.data
-        return done
-
-    def put(self, key: str, value: bytes) -> None:
-        self.call("/v3/kv/put", {"key": self._b(self.prefix + key), "value": self._b(value)})
-
-    def singly(self, values: dict[str, str]) -> None:
-        for key, value in values.items():
-            self.put(key, value.encode())
-
-    def batches(self, values: dict[str, str]) -> None:
-        items = [
-            {"request_put": {"key": self._b(self.prefix + k), "value": self._b(v)}} for k, v in values.items()
-        ]
-        for at in range(0, len(items), 128):
-            self.call("/v3/kv/txn", {"success": items[at : at + 128]})
-
-    def small(self) -> None:
-        head, value = {"key": self._b(self.prefix + "head")}, self._b(os.urandom(1200))
-        self.call("/v3/kv/range", head)
-        archive = {"key": self._b(f"{self.prefix}archive/{time.time_ns()}"), "value": value}
-        puts = [{"request_put": {**head, "value": value}}, {"request_put": archive}]
-        self.call("/v3/kv/txn", {"success": puts})
-        self.call("/v3/kv/range", head)
-
-    def watch(self, runs: int) -> list[float]:
-        found = []
-        for number in range(runs):
-            self.put("notice", b"%d" % number)
-            seen: list[float] = []
-
-            def wait(seen: list[float] = seen) -> None:
-                ask = {"create_request": {"key": self._b(self.prefix + "notice")}}
-                done = self.call("/v3/watch", ask, preload_content=False)
-                while b'"events"' not in done.read1(65536):
-                    pass
-                seen.append(time.perf_counter())
-                done.close()
-
-            found.append(_one_notice(wait, seen, lambda number=number: self.put("notice", b"%d!" % number)))  # type: ignore[misc]
-        return found
-
-
-class ZooKeeper:
-    """kazoo by hand."""
-
-    batch: int | None = 128
-
-    def __init__(self, place: Any) -> None:
-        from kazoo.client import KazooClient
-
-        self.client = KazooClient(hosts=place.server.address)
-        self.client.start()
-        self.root = f"/raw-{place.prefix}"
-        self.client.ensure_path(self.root)
-        self.client.create(f"{self.root}/head", b"")
-        self.client.create(f"{self.root}/archive", b"")
-
-    def close(self) -> None:
-        self.client.stop()
-        self.client.close()
-
-    def singly(self, values: dict[str, str]) -> None:
-        for key, value in values.items():
-            self.client.create(f"{self.root}/{key}", value.encode())
-
-    def batches(self, values: dict[str, str]) -> None:
-        items = [*values.items()]
-        for at in range(0, len(items), 128):
-            change = self.client.transaction()
-            for key, value in items[at : at + 128]:
-                change.create(f"{self.root}/b{key}", value.encode())
-            change.commit()
-
-    def small(self) -> None:
-        value = os.urandom(1200)
-        self.client.get(f"{self.root}/head")
-        change = self.client.transaction()
-        change.set_data(f"{self.root}/head", value)
-        change.create(f"{self.root}/archive/{time.time_ns()}", value)
-        change.commit()
-        self.client.get(f"{self.root}/head")
-
-    def watch(self, runs: int) -> list[float]:
-        found = []
-        for number in range(runs):
-            happened = threading.Event()
-            self.client.get(f"{self.root}/head", watch=lambda _, happened=happened: happened.set())
-            seen: list[float] = []
-
-            def wait(happened: threading.Event = happened, seen: list[float] = seen) -> None:
-                happened.wait(10)
-                seen.append(time.perf_counter())
-
-            found.append(
-                _one_notice(
-                    wait, seen, lambda number=number: self.client.set(f"{self.root}/head", b"%d" % number)
-                )  # type: ignore[misc]
-            )
-        return found
-
-
-class S3:
-    """boto3 by hand."""
-
-    batch = None
-    watch = None
-
-    def __init__(self, place: Any) -> None:
-        import boto3
-
-        endpoint = f"http://{place.server.address}"
-        self.client = boto3.client("s3", endpoint_url=endpoint)
-        self.bucket = place.url.partition("://")[2].partition("/")[0]
-        self.prefix = f"raw-{place.prefix}/"
-
-    def put(self, key: str, value: bytes) -> None:
-        self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=value)
-
-    def singly(self, values: dict[str, str]) -> None:
-        for key, value in values.items():
-            self.put(key, value.encode())
-
-    def small(self) -> None:
-        value = os.urandom(1200)
-        self.put("head", value)
-        self.client.get_object(Bucket=self.bucket, Key=self.prefix + "head")["Body"].read()
-        self.put(f"archive/{time.time_ns()}", value)
-        self.put(f"archive/{time.time_ns()}", value)
-        self.client.get_object(Bucket=self.bucket, Key=self.prefix + "head")["Body"].read()
-
-
-RAW: dict[str, Callable[[Any], Any]] = {"consul": Consul, "etcd": Etcd, "zk": ZooKeeper, "weed": S3}
-
-
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host, int(port)
-
-
-def _one_notice(wait: Callable[[], None], seen: list[float], change: Callable[[], object]) -> float:
-    thread = threading.Thread(target=wait)
-    thread.start()
-    time.sleep(0.05)
-    began = time.perf_counter()
-    change()
-    thread.join()
-    return seen[0] - began
+    with served(tuple(kinds)) as places:
+        for place in places:
+            package = NEEDS.get(place.kind, "urllib3")
+            done = subprocess.run([bench.python, "-c", f"import {package}"], check=False, capture_output=True)
+            if done.returncode:
+                print(f"{place.kind}: left out: {bench.python} has no {package}", file=sys.stderr)
+                continue
+            yield place

@@ -29,7 +29,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"sealpipe"}
 
 
-@pytest.mark.parametrize("name", ["runtime", "build", "dev"])
+@pytest.mark.parametrize("name", ["runtime", "stores", "build", "dev"])
 def test_the_lock_has_hashes_and_names_no_host(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
     assert "://" not in text
@@ -43,9 +43,9 @@ def test_development_uses_the_runtime_versions() -> None:
         name: set(
             re.findall(r"^([a-z0-9-]+==\S+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.M)
         )
-        for name in ("runtime", "build", "dev")
+        for name in ("runtime", "stores", "build", "dev")
     }
-    assert pinned["runtime"] <= pinned["dev"]
+    assert pinned["runtime"] <= pinned["stores"] <= pinned["dev"]
     assert pinned["build"] <= pinned["dev"]
 
 
