@@ -10,14 +10,12 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sealpipe.errors import TrustError, UsageError
-from sealpipe.files import write_once
 from sealpipe.frozen import NamedTuple
 
 if TYPE_CHECKING:
@@ -150,6 +148,8 @@ def write_key(environ: Environ, text: str, recipient: str) -> str:
 
     Raises UsageError [key-exists]: a key is never overwritten, what it opens would be lost.
     """
+    from sealpipe.files import write_once
+
     path = key_file(environ)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     note = "# sealpipe key; keep a copy where only you can reach it"
@@ -214,6 +214,8 @@ def _check_mode(path: Path, found: os.stat_result, shown: str) -> None:
 
 def _run(command: str, name: str) -> str:
     """What a command prints. Its errors go to the terminal; what it printed goes nowhere else."""
+    import subprocess
+
     problem = ""
     output = b""
     try:

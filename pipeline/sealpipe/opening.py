@@ -5,7 +5,7 @@ Who signed the keyring is not checked here; that each box fits the public key it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sealpipe.crypto.keys import PrivateKey
@@ -34,12 +34,17 @@ def people_key(keyring: Keyring, identity: PrivateKey) -> PrivateKey | None:
     return unbox(reader.box, identity, expect_public=keyring.people_public)
 
 
-def document_keys(keyring: Keyring, identity: PrivateKey) -> DocumentKeys:
-    """What this key opens: empty for who is no reader. Raises TrustError [foreign-box]."""
+def document_keys(
+    keyring: Keyring, identity: PrivateKey, only: Collection[str] | None = None
+) -> DocumentKeys:
+    """What this key opens, of the documents in `only`: empty for who is no reader. Raises TrustError
+    [foreign-box]."""
     reader = reader_of(keyring, identity)
     people = people_key(keyring, identity)
     found: dict[str, tuple[PrivateKey, ...]] = {}
     for document, key in keyring.keys.items():
+        if only is not None and document not in only:
+            continue
         if people is not None and PEOPLE in key.private:
             current = unbox(key.private[PEOPLE], people, expect_public=key.public)
         elif reader is not None and reader.name in key.private:
@@ -75,7 +80,7 @@ def open_sealed(workspace: Workspace, sealed: Sealed, identity: PrivateKey) -> A
     """
     environment, name = sealed.document
     keyring = workspace.keyrings.get(environment)
-    keys = document_keys(keyring, identity).get(name, ()) if keyring else ()
+    keys = document_keys(keyring, identity, [name]).get(name, ()) if keyring else ()
     return open_token(sealed.token, place(environment, name, sealed.path), keys)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -169,6 +168,8 @@ class _Reader:
     def known(self, data: Mapping[str, Any], path: Concrete, keys: Collection[str]) -> None:
         for key in data:
             if key not in keys:
+                import difflib
+
                 close = difflib.get_close_matches(key, keys, 1)
                 hint = f"did you mean `{close[0]}`?" if close else f"allowed: {', '.join(keys)}"
                 self.add("unknown-key", (*path, key), f"there is no setting `{key}` here", hint=hint)
@@ -219,6 +220,8 @@ def _environments(reader: _Reader, data: Mapping[str, Any]) -> dict[str, Environ
             reader.add("wrong-type", path, f"`{name}` must be a map", hint=f"{name}: {{}}")
     for name, spec in found.items():
         if spec.extends is not None and spec.extends not in data:
+            import difflib
+
             close = difflib.get_close_matches(spec.extends, list(found), 1)
             hint = f"did you mean `{close[0]}`?" if close else f"environments here: {', '.join(found)}"
             what = f"`{name}` extends `{spec.extends}`, which is no environment of this project"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sealpipe.canonical import canonical, from_base64url, labelled, lp, to_base64url
 from sealpipe.errors import TrustError
 from sealpipe.frozen import NamedTuple
-from sealpipe.paths import Member, Segment
+from sealpipe.paths import Concrete, Member, Segment
 
 TYPES = ("str", "int", "float", "bool", "object", "array", "bytes")
 HEADER = 64  # key id 8, ephemeral key 32, place tag 8, random 16
@@ -86,3 +87,14 @@ def place_tag(place_bytes: bytes) -> bytes:
 
 def associated_data(token_type: str, public: bytes, ephemeral: bytes, place_bytes: bytes) -> bytes:
     return b"SEALPIPE-VALUE-1\n" + public + ephemeral + lp(token_type.encode()) + place_bytes
+
+
+def sealed_paths(values: Any, path: Concrete = ()) -> list[Concrete]:
+    """Where in a document sealed values stand."""
+    if looks_sealed(values):
+        return [path]
+    if isinstance(values, Mapping):
+        return [found for key, inner in values.items() for found in sealed_paths(inner, (*path, key))]
+    if isinstance(values, list):
+        return [found for at, inner in enumerate(values) for found in sealed_paths(inner, (*path, at))]
+    return []

@@ -10,19 +10,20 @@ import contextlib
 import os
 import re
 import stat
-import subprocess
-import weakref
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
-from sealpipe import git
 from sealpipe.errors import Finding, InputError, SealpipeError, UsageError, Where
 from sealpipe.frozen import NamedTuple
-from sealpipe.git import Head
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from sealpipe.git import Head
 
 PROJECT_FILE = "sealpipe.yaml"
+JOURNAL = ".sealpipe/edit.journal"  # of a command that was writing: `editing.writing`
 RUNNING = "schemas/running"  # of each service, the schemas of its releases in service
 FILE_LIMIT = 1024 * 1024
 _PATH_LIMIT = 4096  # what systems take
@@ -54,10 +55,11 @@ class Tree(Protocol):
 
 def find_root(start: str | os.PathLike[str]) -> str:
     """The nearest folder, from `start` upwards, with a sealpipe.yaml. Raises UsageError[no-repository]."""
-    here = Path(start).resolve()
-    for folder in (here, *here.parents):
-        if (folder / PROJECT_FILE).is_file():
-            return str(folder)
+    folder, below = os.path.realpath(start), ""
+    while folder != below:
+        if os.path.isfile(os.path.join(folder, PROJECT_FILE)):
+            return folder
+        folder, below = os.path.dirname(folder), folder
     raise UsageError(
         "no-repository",
         f"there is no {PROJECT_FILE} here or in any folder above",
@@ -97,13 +99,15 @@ class WorkTree:
     """The files as they lie in a folder, whether committed or not."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = str(Path(root).resolve())
+        self.root = os.path.realpath(root)
         self.label = self.root
         self._plain_folders: set[str] = {""}
 
     @cached_property
     def commit(self) -> Head:
         """HEAD. Configuration that git ignores makes it dirty too: no commit has it."""
+        from sealpipe import git
+
         head = git.head(self.root)
         if head.commit and not head.dirty:
             hidden = git.ignored_files(self.root, CONTENT)
@@ -129,12 +133,11 @@ class WorkTree:
         raise self._why_not(path, problem)
 
     def _why_not(self, path: str, problem: OSError) -> InputError:
-        full = Path(self.root, path)
-        with contextlib.suppress(OSError):
-            if full.is_symlink():
-                return _symlink(path)
-            if full.exists() and not full.is_file() and not full.is_dir():
-                return _no_file(path)
+        full = os.path.join(self.root, path)
+        if os.path.islink(full):
+            return _symlink(path)
+        if os.path.exists(full) and not os.path.isfile(full) and not os.path.isdir(full):
+            return _no_file(path)
         what = f"the file cannot be read: {problem.strerror}"
         return _refused("unreadable-file", path, what, f"ls -l {path}")
 
@@ -202,7 +205,10 @@ class CommitTree:
 
     def __init__(self, root: str | os.PathLike[str], ref: str) -> None:
         """Raises UsageError[unknown-commit] for a ref that this clone does not have."""
-        self.root = str(Path(root).resolve())
+        from sealpipe import git
+        from sealpipe.git import Head
+
+        self.root = os.path.realpath(root)
         found = git.resolve(self.root, ref)
         if found is None:
             raise UsageError("unknown-commit", f"git does not know `{ref}` here", hint=["git fetch --all"])
@@ -213,6 +219,8 @@ class CommitTree:
 
     @cached_property
     def _entries(self) -> dict[str, _Entry]:
+        from sealpipe import git
+
         # Paths are relative to our folder, which need not be the root of the repository.
         args = ["ls-tree", "-r", "-z", self.commit.commit, "--", *CONTENT]
         entries = {}
@@ -276,6 +284,10 @@ class CommitTree:
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None:
+            import weakref
+
+            from sealpipe import git
+
             self._process = git.start(["cat-file", "--batch"], cwd=self.root)
             weakref.finalize(self, _end, self._process)
         process = self._process

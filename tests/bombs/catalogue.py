@@ -112,7 +112,7 @@ def schema(content: dict[str, Any], values: Any = None, *, strict: bool = True) 
         from sealpipe.errors import InputError
         from sealpipe.model import SchemaFile
         from sealpipe.schemas.compile import effective
-        from sealpipe.schemas.explain import explain
+        from sealpipe.schemas.telling.explain import explain
         from sealpipe.schemas.lint import lint
         from sealpipe.stages.load import read_schema
 
@@ -432,7 +432,7 @@ def main(group: str) -> None:
     import sealpipe.documents.edit
     import sealpipe.editing.values
     import sealpipe.releases.check
-    import sealpipe.schemas.explain
+    import sealpipe.schemas.telling.explain
     import sealpipe.schemas.lint
     import sealpipe.stages.load
     import sealpipe.trees  # noqa: F401

@@ -12,7 +12,7 @@ from sealpipe.checks.locate import Locator, deciding, located
 from sealpipe.cli.render import github, text
 from sealpipe.model import Document, DocumentId, SchemaFile
 from sealpipe.schemas.compile import effective
-from sealpipe.schemas.explain import explain
+from sealpipe.schemas.telling.explain import explain
 from sealpipe.stages.load import load
 from sealpipe.stages.validate import validate
 from sealpipe.trees import WorkTree

@@ -34,8 +34,8 @@ _WRITTEN = re.compile(r"\berror\[([a-z]+(?:-[a-z]+)*)\]: ")  # where an error is
 TABLES: dict[tuple[str, str], Any] = {
     ("documents.read", "_SCALARS"): list,
     ("documents.refusals", "_SYNTAX"): lambda rows: [row[1] for row in rows],
-    ("schemas.explain", "_BOUNDS"): lambda rows: [row[0] for row in rows.values()],
-    ("schemas.explain", "_PLAIN_WORDS"): lambda rows: [row[0] for row in rows.values()],
+    ("schemas.telling.explain", "_BOUNDS"): lambda rows: [row[0] for row in rows.values()],
+    ("schemas.telling.explain", "_PLAIN_WORDS"): lambda rows: [row[0] for row in rows.values()],
     ("stores.s3.refusals", "_CODES"): lambda rows: [said.word for said in rows.values()],
     ("stores.s3.refusals", "_STATUSES"): lambda rows: [said.word for said in rows.values()],
     ("stores.s3.refusals", "_BEFORE"): lambda rows: [said.word for _, said in rows],

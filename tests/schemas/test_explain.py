@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sealpipe.model import SchemaFile
 from sealpipe.schemas.compile import Effective, effective
-from sealpipe.schemas.explain import Explained, explain
+from sealpipe.schemas.telling.explain import Explained, explain
 
 CANARY = "hunter2-canary"
 

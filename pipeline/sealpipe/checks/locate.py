@@ -12,7 +12,7 @@ from sealpipe.errors import Finding, Where
 from sealpipe.model import Document, DocumentId
 from sealpipe.paths import Concrete, Path, settle, show_path, typed
 from sealpipe.schemas.compile import Effective
-from sealpipe.schemas.explain import Explained
+from sealpipe.schemas.telling.explain import Explained
 from sealpipe.schemas.values import at
 from sealpipe.tokens import looks_sealed
 

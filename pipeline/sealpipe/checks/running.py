@@ -15,7 +15,7 @@ from sealpipe.errors import Finding, InputError, Where
 from sealpipe.model import LayeredConfig, SchemaFile
 from sealpipe.paths import show_path
 from sealpipe.schemas.compile import Effective, effective
-from sealpipe.schemas.explain import explain
+from sealpipe.schemas.telling.explain import explain
 
 
 class RunningCheck:

@@ -6,20 +6,18 @@ branch has. Needs no key, reads git, writes nothing.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
 
 from sealpipe import git
+from sealpipe.checks.trust_files import HasTrust, TrustFiles, foreign, read_trust
 from sealpipe.checks.trust_history import history_findings
 from sealpipe.crypto.signing import verify as verify_signature
-from sealpipe.errors import Finding, InputError, SealpipeError, TrustError, Where
-from sealpipe.frozen import frozen
-from sealpipe.keyrings import Keyring, check_keyring, keyring_file, parse_keyring
+from sealpipe.errors import Finding, TrustError, Where
+from sealpipe.keyrings import Keyring, check_keyring, keyring_file
 from sealpipe.model import Workspace
 from sealpipe.pins import no_pin
-from sealpipe.roots import ROOTS_FILE, root_digest
-from sealpipe.trees import CommitTree, Tree, WorkTree
+from sealpipe.roots import root_digest
+from sealpipe.trees import CommitTree, WorkTree
 from sealpipe.trust import (
     TRUST_FILE,
     Pin,
@@ -30,81 +28,7 @@ from sealpipe.trust import (
     chain_matches,
     check_signed,
     check_version,
-    parse_roots,
-    parse_trust,
 )
-
-_KEYRING = re.compile(r"([a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)\.keyring\.yaml")
-
-
-class HasTrust(Protocol):
-    """A Workspace, or the trust files of another commit."""
-
-    @property
-    def trust(self) -> Trust | None: ...
-    @property
-    def roots(self) -> RootChain | None: ...
-    @property
-    def keyrings(self) -> Mapping[str, Keyring]: ...
-
-
-@frozen
-class TrustFiles:
-    """Made by `read_trust`: the files under trust/ as values; `findings` are those that could not be read."""
-
-    trust: Trust | None
-    roots: RootChain | None
-    keyrings: Mapping[str, Keyring]  # by the environment that the file is named for
-    findings: tuple[Finding, ...]
-
-
-def read_trust(tree: Tree) -> TrustFiles:
-    """The trust files of a working copy or commit. Proves nothing; never raises for a bad file."""
-    findings: list[Finding] = []
-    trust = roots = None
-    keyrings: dict[str, Keyring] = {}
-
-    def data(path: str) -> dict[str, Any] | None:
-        try:
-            return _yaml(tree, path)
-        except InputError as error:
-            findings.extend(error.findings)
-        except SealpipeError as error:
-            findings.append(error.finding)
-        return None
-
-    def parsed(path: str, parse: Any) -> Any:
-        found = data(path)
-        try:
-            return None if found is None else parse(found, path)
-        except TrustError as error:
-            findings.append(error.finding)
-        return None
-
-    trust = parsed(TRUST_FILE, parse_trust)
-    chain = parsed(ROOTS_FILE, parse_roots)
-    if chain is not None:
-        project, roots = chain
-        if trust is not None and project != trust.project:
-            findings.append(_foreign(ROOTS_FILE, "the chain of roots belongs to another project"))
-    for name in tree.list("trust"):
-        match = _KEYRING.fullmatch(name)
-        keyring = parsed(f"trust/{name}", parse_keyring) if match else None
-        if match and keyring is not None:
-            keyrings[match[1]] = keyring
-    return TrustFiles(trust, roots, keyrings, tuple(findings))
-
-
-def _yaml(tree: Tree, path: str) -> dict[str, Any] | None:
-    from sealpipe.documents.read import read_yaml
-
-    text = tree.read(path)
-    return None if text is None else read_yaml(text, file=path)
-
-
-def _foreign(file: str, what: str) -> Finding:
-    return Finding("foreign-trust", what, Where(file), why=("its signatures say nothing about this project",))
-
 
 # ---- the whole check
 
@@ -175,7 +99,7 @@ def _trust_rules(
     workspace: Workspace, trust: Trust, pins: Sequence[Pin], verify: Verify
 ) -> Iterator[Finding]:
     if trust.project != workspace.project.id:
-        yield _foreign(TRUST_FILE, "trust.yaml belongs to another project than sealpipe.yaml")
+        yield foreign(TRUST_FILE, "trust.yaml belongs to another project than sealpipe.yaml")
         return
     chain = chain_for(trust, workspace.roots)
     if not pins:

@@ -64,11 +64,13 @@ class Common:
 
     def root(self) -> str:
         """The repository: the folder with sealpipe.yaml at or above `folder`. UsageError [no-repository]."""
-        from sealpipe.editing.writing import finish
-        from sealpipe.trees import find_root
+        from sealpipe.trees import JOURNAL, find_root
 
         root = find_root(self.folder)
-        finish(root)
+        if os.path.exists(f"{root}/{JOURNAL}"):
+            from sealpipe.editing.writing import finish
+
+            finish(root)
         return root
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from sealpipe.cli import output
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sealpipe.editing.writing import FileEdit
     from sealpipe.model import DocumentId, Workspace
     from sealpipe.opening import DocumentKeys
+    from sealpipe.released import Unit
     from sealpipe.trust import Pin
 
 
@@ -26,6 +27,16 @@ def read_workspace(opts: Common, *, at: str = "") -> Workspace:
 
     root = opts.root()
     return load(CommitTree(root, at) if at else WorkTree(root))
+
+
+def read_unit(opts: Common, unit: Unit) -> Workspace:
+    """What one unit is made of, without git and all that is not its own; the whole repository where there
+    is no such unit, so that the refusal can say what there is."""
+    from sealpipe.stages.load import load, units
+    from sealpipe.trees import WorkTree
+
+    found = load(WorkTree(opts.root()), only=unit)
+    return found if unit in units(found) else read_workspace(opts)
 
 
 def trusted_pins(opts: Common, workspace: Workspace) -> tuple[Pin, ...]:
@@ -77,13 +88,15 @@ def signing_keys(workspace: Workspace) -> tuple[SigningKey, ...]:
     return find_signing_keys(os.environ, known=known) or (need_identity(os.environ, known=known).sign,)
 
 
-def my_keys(workspace: Workspace, environment: str) -> DocumentKeys:
-    """What the person opens in an environment. TrustError [no-key], or [no-reader] for who is none."""
+def my_keys(workspace: Workspace, environment: str, only: Collection[str] | None = None) -> DocumentKeys:
+    """What the person opens in an environment (of the documents in `only`). TrustError [no-key], or
+    [no-reader] for who opens nothing there."""
     from sealpipe.opening import document_keys
 
     keyring = workspace.keyrings.get(environment)
-    found = document_keys(keyring, my_identity(workspace).read) if keyring else {}
-    if not found:
+    mine = my_identity(workspace).read
+    found = document_keys(keyring, mine, only) if keyring else {}
+    if not found and not (only is not None and keyring and document_keys(keyring, mine)):
         raise TrustError(
             "no-reader",
             f"your key opens nothing in {environment}",

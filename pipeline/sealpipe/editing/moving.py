@@ -10,7 +10,7 @@ from sealpipe.crypto.sealing import Sealer, type_of
 from sealpipe.documents.edit import move, replace_values
 from sealpipe.documents.read import read_yaml
 from sealpipe.editing.given import Given, infer_schema, problems
-from sealpipe.editing.sealing import line_of, merge_keys_of, place_of, present_at, seal_at, sealed_paths
+from sealpipe.editing.sealing import line_of, place_of, present_at, seal_at
 from sealpipe.editing.values import explain_value
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, RefusedError, UsageError
@@ -20,7 +20,7 @@ from sealpipe.membership.slots import Slot, typed_path
 from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import Path, lookup, settle, show_path, typed
 from sealpipe.schemas.compile import known_at, secret_at
-from sealpipe.tokens import parse_token
+from sealpipe.tokens import parse_token, sealed_paths
 
 
 class Moved(NamedTuple):
@@ -117,7 +117,7 @@ def _opened(slot: Slot, keys: DocumentKeys) -> list[tuple[Path, Given]]:
     """The secrets inside what is moved: path below it, and value."""
     document = slot.document
     top = settle(document.values, slot.path) or ()
-    merge_keys = merge_keys_of(slot.schema, document.values)
+    merge_keys = slot.schema.merge_keys(document.values)
     found = []
     for concrete in sealed_paths(lookup(document.values, top)):
         whole = (*top, *concrete)

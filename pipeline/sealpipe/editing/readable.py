@@ -16,11 +16,9 @@ from sealpipe.editing.sealing import (
     as_given,
     bad_value,
     line_of,
-    merge_keys_of,
     no_place,
     place_of,
     seal_at,
-    sealed_paths,
 )
 from sealpipe.editing.writing import FileEdit, text_edit
 from sealpipe.errors import Finding, InputError, SealpipeError, TrustError
@@ -31,7 +29,7 @@ from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import Path, lookup, settle, show_path, typed
 from sealpipe.schemas.compile import Effective, secret_at
 from sealpipe.stages.validate import validate
-from sealpipe.tokens import looks_sealed, parse_token
+from sealpipe.tokens import looks_sealed, parse_token, sealed_paths
 
 LEAK = 6  # a secret shorter than this may well stand elsewhere by chance
 
@@ -66,7 +64,7 @@ class Edited:
 
 def readable(document: Document, schema: Effective, keys: DocumentKeys) -> Readable:
     """The text for an editor. A value that is malformed, moved or not ours to open stays sealed."""
-    merge_keys = merge_keys_of(schema, document.values)
+    merge_keys = schema.merge_keys(document.values)
     text = document.text
     secrets: dict[Path, Secret] = {}
     closed = []
@@ -115,7 +113,7 @@ def edited(workspace: Workspace, document: Document, shown: Readable, text: str,
 def _edited(workspace: Workspace, document: Document, shown: Readable, text: str, sealer: Sealer) -> Edited:
     schema = schema_of(workspace, document.id)
     draft = replace(document, text=text, values=read_yaml(text, file=document.file))
-    merge_keys = merge_keys_of(schema, draft.values)
+    merge_keys = schema.merge_keys(draft.values)
     tokens: dict[Path, str] = {}
     new: list[Path] = []
     findings: list[Finding] = []

@@ -22,9 +22,9 @@ from sealpipe.frozen import NamedTuple
 from sealpipe.membership.slots import schema_of
 from sealpipe.model import Document, DocumentId, Workspace
 from sealpipe.opening import DocumentKeys, open_token
-from sealpipe.paths import Concrete, Path, lookup, settle, show_path, to_pointer, typed
+from sealpipe.paths import Concrete, Path, lookup, settle, show_path, typed
 from sealpipe.schemas.compile import Effective, plain_check, secret_at
-from sealpipe.tokens import key_id, looks_sealed, parse_token, place
+from sealpipe.tokens import key_id, parse_token, place, sealed_paths
 
 
 class Resealed(NamedTuple):
@@ -98,32 +98,6 @@ def no_place(document: DocumentId, path: Sequence[Any]) -> Finding:
     )
 
 
-def merge_keys_of(schema: Effective, values: Any, path: Concrete = ()) -> dict[str, str]:
-    """Pointer of each list in `values` that merges by key -> its field; what `paths.typed` asks for."""
-    found: dict[str, str] = {}
-    if isinstance(values, Mapping):
-        for key, inner in values.items():
-            found |= merge_keys_of(schema, inner, (*path, key))
-    elif isinstance(values, list):
-        field = schema.merge_key_at(path)
-        if field is not None:
-            found[to_pointer(path)] = field
-        for index, inner in enumerate(values):
-            found |= merge_keys_of(schema, inner, (*path, index))
-    return found
-
-
-def sealed_paths(values: Any, path: Concrete = ()) -> list[Concrete]:
-    """Where in a document sealed values stand."""
-    if looks_sealed(values):
-        return [path]
-    if isinstance(values, Mapping):
-        return [found for key, inner in values.items() for found in sealed_paths(inner, (*path, key))]
-    if isinstance(values, list):
-        return [found for at, inner in enumerate(values) for found in sealed_paths(inner, (*path, at))]
-    return []
-
-
 def seal_document(
     workspace: Workspace, document: Document, sealer: Sealer, keys: DocumentKeys | None
 ) -> SealedDocument:
@@ -132,7 +106,7 @@ def seal_document(
     A value that breaks its own schema, or stands where nothing can be sealed, becomes a finding.
     """
     schema = schema_of(workspace, document.id)
-    merge_keys = merge_keys_of(schema, document.values)
+    merge_keys = schema.merge_keys(document.values)
     text, done, findings = document.text, [], []
     for concrete in schema.plaintext(document.values):
         path = typed(document.values, concrete, merge_keys)

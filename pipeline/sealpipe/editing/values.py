@@ -19,7 +19,7 @@ from sealpipe.model import DocumentId
 from sealpipe.paths import Concrete, settle, show_path
 from sealpipe.project import layer_ids
 from sealpipe.schemas.engine import Problem
-from sealpipe.schemas.explain import explain
+from sealpipe.schemas.telling.explain import explain
 from sealpipe.tokens import looks_sealed
 
 

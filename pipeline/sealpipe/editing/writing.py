@@ -14,9 +14,9 @@ from pathlib import Path
 from sealpipe.errors import RefusedError, Where
 from sealpipe.files import locked, write_atomic
 from sealpipe.frozen import NamedTuple
+from sealpipe.trees import JOURNAL
 
 LOCK = ".sealpipe/edit.lock"
-JOURNAL = ".sealpipe/edit.journal"
 TIMEOUT = 10.0  # seconds to wait for another command that is writing
 
 

@@ -16,7 +16,7 @@ from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import settle, show_path
 from sealpipe.released import Unit
 from sealpipe.schemas.compile import Effective, plain_check
-from sealpipe.schemas.explain import explain_opened
+from sealpipe.schemas.telling.explain import explain_opened
 from sealpipe.stages.load import load, units
 from sealpipe.stages.validate import validate
 from sealpipe.tokens import place

@@ -26,7 +26,7 @@ from sealpipe.publishing.rollback import RolledBack, roll_back
 from sealpipe.publishing.sign import Content, Signing, batch_id, of_drafted, sign
 from sealpipe.released import Release, Unit
 from sealpipe.schemas.compile import Effective
-from sealpipe.schemas.explain import explain
+from sealpipe.schemas.telling.explain import explain
 from sealpipe.stages.changes import changes
 from sealpipe.stages.hold import still_rendered
 from sealpipe.stages.layer import sealed_strings

@@ -6,20 +6,17 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sealpipe.editing.sealing import merge_keys_of, sealed_paths
 from sealpipe.errors import InputError, RefusedError, TrustError, UsageError
 from sealpipe.frozen import NamedTuple
 from sealpipe.membership.slots import schema_for
 from sealpipe.model import Document, Head, LayeredConfig, Workspace
 from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import Concrete, from_pointer, settle, to_pointer, typed
-from sealpipe.publishing.heads import Reader, head
 from sealpipe.released import Release, SealedAt, Unit
 from sealpipe.schemas.compile import Effective
 from sealpipe.stages.layer import layer
 from sealpipe.stages.load import units
-from sealpipe.stores.registry import open_store
-from sealpipe.tokens import looks_sealed, parse_token, place
+from sealpipe.tokens import looks_sealed, parse_token, place, sealed_paths
 from sealpipe.trust import Pin
 
 
@@ -88,6 +85,9 @@ def published(workspace: Workspace, unit: Unit, pins: tuple[Pin, ...]) -> Releas
     spec = workspace.project.environments.get(unit.environment)
     if spec is None or spec.publish_to is None:
         raise UsageError("abstract-environment", f"{unit.environment} is published nowhere")
+    from sealpipe.publishing.heads import Reader, head
+    from sealpipe.stores.registry import open_store
+
     store, prefix = open_store(spec.publish_to, base=workspace.root)
     try:
         found = head(store, prefix, unit, Reader(workspace.project.id, pins))
@@ -231,7 +231,7 @@ def environments_of(view: View) -> list[str]:
 
 def view_of_document(document: Document, schema: Effective) -> View:
     """One layer alone. Sealed values that stand where nothing can be sealed are left as they are."""
-    merge_keys = merge_keys_of(schema, document.values)
+    merge_keys = schema.merge_keys(document.values)
     sealed = {
         to_pointer(path): SealedAt(*document.id)
         for path in sealed_paths(document.values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -65,6 +64,8 @@ def find_document(workspace: Workspace, wanted: DocumentId) -> Document:
     """
     if wanted.environment not in workspace.project.environments:
         names = list(workspace.project.environments)
+        import difflib
+
         near = difflib.get_close_matches(wanted.environment, names, 1)
         why = f"did you mean `{near[0]}`?" if near else f"environments here: {', '.join(names)}"
         raise UsageError("unknown-environment", f"there is no environment `{wanted.environment}`", why=[why])
@@ -77,6 +78,8 @@ def find_document(workspace: Workspace, wanted: DocumentId) -> Document:
     if wanted.name.startswith("_") and is_document_name(wanted.name):
         return Document(wanted, file, "", {})
     services = sorted({known.name for known in workspace.documents})
+    import difflib
+
     near = difflib.get_close_matches(wanted.name, services, 1)
     hint = [f"sealpipe add service {wanted.name} --in {wanted.environment}"]
     meant = [f"did you mean `{near[0]}`?"] if near and near[0] != wanted.name else []

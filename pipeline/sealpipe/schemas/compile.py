@@ -8,7 +8,6 @@ secret_at(schema, ("db", "password"))                      frozenset({"str", "by
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +18,7 @@ from sealpipe.paths import Concrete, Path, Segment, to_pointer
 from sealpipe.schemas.cost import Costs
 from sealpipe.schemas.engine import Checker, Problem, matches, schema_fault
 from sealpipe.schemas.kept import Kept
+from sealpipe.schemas.ordinary import ordinary
 from sealpipe.schemas.references import gather, target, too_deep
 from sealpipe.schemas.rewrite import partial_schema, sealed_schema
 from sealpipe.schemas.values import at, locked, named, plaintext, stand_in, without_deleted
@@ -29,11 +29,11 @@ DEFINITION_LIMIT = 1_000  # the engine follows references by recursion: a chain 
 EMPTY = '{"type": "object", "additionalProperties": false, "properties": {}}'
 
 
-@dataclass(frozen=True, eq=False)
 class Compiled:
-    """What is made of one schema, whichever services have it."""
+    """What is made of one schema, whichever services have it. Does not change, but works out on demand."""
 
-    schema: Mapping[str, Any] = field(repr=False)
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.schema = schema
 
     @cached_property
     def digest(self) -> str:
@@ -42,7 +42,7 @@ class Compiled:
 
     def usable(self) -> None:
         """Compile. Raises ValueError with a sentence where the schema cannot be used."""
-        if self.digest:
+        if not ordinary(self.schema) and self.digest:
             self._whole_checker.accepts({})
 
     @cached_property
@@ -98,14 +98,16 @@ class Compiled:
         return frozenset(to_pointer(path) for path in locked)
 
 
-@dataclass(frozen=True, eq=False)
 class Effective:
     """A service's schema (or a shared layer's, for that layer alone). Made by `effective` only."""
 
-    service: str
-    file: str  # the service's own schema file, for messages
-    files: Mapping[str, str] = field(repr=False)  # top-level property -> schema file that it comes from
-    compiled: Compiled = field(repr=False)
+    __slots__ = ("compiled", "file", "files", "service")
+
+    def __init__(self, service: str, file: str, files: Mapping[str, str], compiled: Compiled) -> None:
+        self.service = service
+        self.file = file  # the service's own schema file, for messages
+        self.files = files  # top-level property -> schema file that it comes from
+        self.compiled = compiled
 
     @property
     def schema(self) -> Mapping[str, Any]:
@@ -132,6 +134,20 @@ class Effective:
         """The field by which the list at `path` merges; indices and keyed elements both mean the list."""
         found = self.walk.at(tuple(path)).annotation("x-merge-key")
         return found if isinstance(found, str) else None
+
+    def merge_keys(self, values: Any, path: Concrete = ()) -> dict[str, str]:
+        """Pointer of each list in `values` that merges by key -> its field; what `paths.typed` asks for."""
+        found: dict[str, str] = {}
+        if isinstance(values, Mapping):
+            for key, inner in values.items():
+                found |= self.merge_keys(inner, (*path, key))
+        elif isinstance(values, list):
+            field = self.merge_key_at(path)
+            if field is not None:
+                found[to_pointer(path)] = field
+            for index, inner in enumerate(values):
+                found |= self.merge_keys(inner, (*path, index))
+        return found
 
     def plaintext(self, values: Mapping[str, Any]) -> Iterator[Concrete]:
         """Paths of values that the schema calls secret, in any branch, and that are not sealed."""
@@ -204,7 +220,7 @@ def _compile(own: SchemaFile, shared: Sequence[SchemaFile]) -> Compiled:
 def _unfit(file: SchemaFile) -> Finding | None:
     """What would break the walk itself; the rest is lint's."""
     what = "the schema is nested too deep" if too_deep(file.schema) else ""
-    if not what and schema_fault(file.schema) is not None:
+    if not what and not ordinary(file.schema) and schema_fault(file.schema) is not None:
         what = "this is not JSON Schema 2020-12"
     return Finding("bad-schema", what, Where(file.file), hint=("sealpipe validate",)) if what else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from sealpipe.documents.text import decode
 from sealpipe.errors import Finding, InputError, UsageError, Where
 from sealpipe.model import Commit, Document, DocumentId, SchemaFile, Workspace
 from sealpipe.paths import Concrete
-from sealpipe.project import NAME_HINT, SHARED, Project, is_document_name, is_name, parse_project
+from sealpipe.project import NAME_HINT, SHARED, Project, is_document_name, is_name, layer_ids, parse_project
 from sealpipe.released import Unit
 from sealpipe.trees import PROJECT_FILE, RUNNING, Tree
 
@@ -26,27 +26,33 @@ _LOCAL = ".local.yaml"  # a person's own values for `sealpipe dev`; never part o
 _OTHER_FORMS = (".yml", ".json", ".toml")
 
 
-def load(tree: Tree) -> Workspace:
+def load(tree: Tree, *, only: Unit | None = None) -> Workspace:
     """Everything that the pipeline reads, as values. Only this makes a Workspace.
 
     Bad documents, schemas and trust files become `findings` and are left out. Raises InputError for a
     sealpipe.yaml that cannot be used, UsageError[no-repository] when there is none. Does not merge, does
     not validate, proves no signature.
+
+    `only` leaves out what one unit is not made of: other services' documents and schemas, the schemas of
+    running releases, the commit. Enough to look at that unit, not to publish or judge anything.
     """
-    from sealpipe.checks.trusted import read_trust
+    from sealpipe.checks.trust_files import read_trust
 
     project = load_project(tree)
     findings: list[Finding] = []
-    documents = {document.id: document for document in _documents(tree, project, findings)}
-    schemas = {schema.name: schema for schema in _schemas(tree, findings)}
-    running = {name: tuple(files) for name, files in _running(tree, findings)}
+    names = None
+    if only is not None:
+        names = {name for _, name in layer_ids(project, only)}
+    documents = {document.id: document for document in _documents(tree, project, names, findings)}
+    schemas = {schema.name: schema for schema in _schemas(tree, names, findings)}
+    running = {name: tuple(files) for name, files in _running(tree, findings)} if names is None else {}
     trust = read_trust(tree)
-    findings += _missing(project, documents)
+    findings += _missing(project, documents) if names is None else ()
     findings += trust.findings
     return Workspace(
         root=tree.root,
         project=project,
-        commit=Commit(*tree.commit),
+        commit=Commit(*tree.commit) if names is None else Commit("", "", "", dirty=True),
         trust=trust.trust,
         roots=trust.roots,
         keyrings=trust.keyrings,
@@ -115,13 +121,15 @@ def _services(project: Project, named: Mapping[str, set[str]], environment: str)
     return found
 
 
-def _documents(tree: Tree, project: Project, findings: list[Finding]) -> Iterator[Document]:
+def _documents(
+    tree: Tree, project: Project, names: Container[str] | None, findings: list[Finding]
+) -> Iterator[Document]:
     for environment in _environments(tree, project, findings):
         folder = f"environments/{environment}"
         for name in _names(tree, folder, findings):
             file = f"{folder}/{name}"
             stem = _stem(name, file, findings)
-            if stem is None:
+            if stem is None or (names is not None and stem not in names):
                 continue
             try:
                 data = tree.read(file)
@@ -209,11 +217,13 @@ def _missing(project: Project, documents: Mapping[DocumentId, Document]) -> Iter
             yield Finding("unused-layer", what, Where(file), hint=(hint,), severity="warning")
 
 
-def _schemas(tree: Tree, findings: list[Finding]) -> Iterator[SchemaFile]:
+def _schemas(tree: Tree, names: Container[str] | None, findings: list[Finding]) -> Iterator[SchemaFile]:
     for name in _names(tree, "schemas", findings):
         if not name.endswith(_SCHEMA):
             continue
         file, stem = f"schemas/{name}", name[: -len(_SCHEMA)]
+        if names is not None and stem not in names:
+            continue
         if not is_document_name(stem):
             what = f"`{show_key(stem)}` cannot be the name of a service or layer"
             findings.append(Finding("bad-name", what, Where(file), hint=(NAME_HINT,)))

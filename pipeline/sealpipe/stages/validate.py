@@ -27,7 +27,7 @@ from sealpipe.project import SHARED, layer_ids
 from sealpipe.released import Unit
 from sealpipe.schemas.compile import Effective, effective
 from sealpipe.schemas.engine import Problem
-from sealpipe.schemas.explain import Explained, explain
+from sealpipe.schemas.telling.explain import Explained, explain
 from sealpipe.schemas.lint import lint
 from sealpipe.stages.layer import layer
 from sealpipe.stages.load import units as units_of

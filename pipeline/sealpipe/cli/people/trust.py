@@ -324,7 +324,8 @@ def _same_project(workspace: Workspace, trust: Trust) -> None:
 
 
 def _show_changes(opts: Common, workspace: Workspace, trust: bool, environments: Sequence[str]) -> None:
-    from sealpipe.checks.trusted import TrustFiles, read_trust, target_refs
+    from sealpipe.checks.trust_files import TrustFiles, read_trust
+    from sealpipe.checks.trusted import target_refs
     from sealpipe.cli.render import text_keys
     from sealpipe.trees import CommitTree
 

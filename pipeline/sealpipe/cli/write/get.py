@@ -36,7 +36,8 @@ def command(
 
     Text is printed as it is, everything else as JSON.
     """
-    workspace = workspaces.read_workspace(opts)
+    files = layer is None and not published
+    workspace = workspaces.read_unit(opts, target.unit()) if files else workspaces.read_workspace(opts)
     if layer is not None and published:
         raise UsageError("usage", "--layer and --published exclude each other")
     view = (
@@ -98,7 +99,8 @@ def _value(workspace: Workspace, view: View, text: str, *, reveal: bool) -> tupl
         return found, False
     _may_show(workspace, view, text, reveal)
     part = View(view.unit, view.values, inside, view.merge_keys, view.label)
-    keys = {name: workspaces.my_keys(workspace, name) for name in environments_of(part)}
+    only = {at.document for at in inside.values()}
+    keys = {name: workspaces.my_keys(workspace, name, only) for name in environments_of(part)}
     return lookup(revealed(part, keys), concrete), True
 
 

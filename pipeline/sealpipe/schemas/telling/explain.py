@@ -13,9 +13,9 @@ from typing import Any
 
 from sealpipe.frozen import NamedTuple
 from sealpipe.paths import Concrete, show_path
-from sealpipe.schemas.choices import chosen
 from sealpipe.schemas.compile import Effective
 from sealpipe.schemas.engine import ENGINE_LIMIT, Problem
+from sealpipe.schemas.telling.choices import chosen
 from sealpipe.schemas.values import at
 from sealpipe.schemas.walk import Spot, json_type
 
