@@ -65,7 +65,9 @@ def _connected(connection: Any) -> socket.socket:
     host = connection._dns_host  # noqa: SLF001  # `host` is without the dot that ends a full name
     end = time.monotonic() + connection.timeout
     try:
-        found = socket.getaddrinfo(host, connection.port, 0, socket.SOCK_STREAM)
+        # As bytes, where it can be: for text, Python loads what it knows of names in other alphabets.
+        named = host.encode("ascii") if host.isascii() else host
+        found = socket.getaddrinfo(named, connection.port, 0, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         problem = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
         raise NameResolutionError(host, connection, problem) from error
