@@ -1,7 +1,8 @@
 """The simulation's long form: seeds, the bounded exploration, every rule taken out. Prints a table.
 
     campaign/simulate.py                     20,000 seeds in two processes; goes on where it was stopped
-    campaign/simulate.py --seed 4711         one seed again, with every step
+    campaign/simulate.py --seed 4711         one seed again, with every step (--copies s3,txn,txn: beside two
+                                             such mirrors and such a plain tree)
     campaign/simulate.py --path txn 1 1 0,2  one path of the exploration (interruptions, faults, choices)
 
 What is done so far is kept in .campaign/simulate.json; --anew forgets it.
@@ -25,6 +26,7 @@ sys.path[:0] = [str(ROOT / "pipeline"), str(ROOT / "tests")]
 
 from simulation.exploration import explore, small  # noqa: E402
 from simulation.rules import RULES, run_without  # noqa: E402
+from simulation.rules_of_copies import RULES as OF_COPIES  # noqa: E402
 from simulation.run import Run, plan_of, run_seed  # noqa: E402
 from simulation.scheduler import Bounded  # noqa: E402
 from simulation.store import KINDS  # noqa: E402
@@ -130,7 +132,7 @@ def all_paths(bounds: Iterable[tuple[int, int]], limit: int) -> int:
 
 def all_rules() -> int:
     missed = 0
-    for rule in RULES:
+    for rule in (*RULES, *OF_COPIES):
         for seed in range(RULE_TRIES):
             violation = run_without(rule, seed).violation
             if re.search(rule.violation, violation):
@@ -151,6 +153,7 @@ def show(journal: Iterable[str], violation: str) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--copies", default="", metavar="KIND,KIND,KIND")
     parser.add_argument("--path", nargs=4, metavar=("KIND", "INTERRUPTIONS", "FAULTS", "CHOICES"))
     parser.add_argument("--seeds", type=int, default=20_000)
     parser.add_argument("--paths", type=int, default=4_000, help="at most so many a bound")
@@ -158,8 +161,10 @@ def main() -> int:
     parser.add_argument("--anew", action="store_true")
     given = parser.parse_args()
     if given.seed is not None:
-        result = run_seed(given.seed)
-        print(plan_of(given.seed)[0])
+        plan, seeded = plan_of(given.seed)
+        plan = plan._replace(copies=tuple(given.copies.split(","))) if given.copies else plan
+        print(plan)
+        result = Run(plan, seeded).go()
         return show(result.journal, result.violation)
     if given.path:
         kind, interruptions, faults, text = given.path

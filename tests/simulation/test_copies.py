@@ -23,7 +23,8 @@ def test_seeds(kind: str) -> None:
         plan, choices = plan_of(5_000 + seed)
         copies = (others[seed % 3], others[(seed + 1) % 3], kind)
         result = Run(plan._replace(copies=copies), choices).go()
-        assert not result.violation, f"{result.violation}: seed {5_000 + seed}, copies {copies}"
+        command = f"campaign/simulate.py --seed {5_000 + seed} --copies {','.join(copies)}"
+        assert not result.violation, f"{result.violation}; to see it:\n    .venv/bin/python {command}"
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

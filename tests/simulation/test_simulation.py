@@ -34,7 +34,9 @@ def test_seeds(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_path_of_two_publishers_with_one_interruption(kind: str) -> None:
     found = explore(kind, interruptions=1, faults=0)
-    assert not found.violation, f"{found.violation}: {found.prefix}"
+    choices = ",".join(map(str, found.prefix))
+    command = f"campaign/simulate.py --path {kind} 1 0 {choices}"
+    assert not found.violation, f"{found.violation}; to see it:\n    .venv/bin/python {command}"
     assert found.complete
     assert found.paths > 40
 
