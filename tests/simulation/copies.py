@@ -22,7 +22,7 @@ from sealpipe.views.drift import drift
 from sealpipe.views.place import Place, Source
 from simulation.invariants import _checked
 from simulation.repository import A, B
-from simulation.store import KINDS, Client, World
+from simulation.store import KINDS, Client, World, client_of
 
 if TYPE_CHECKING:
     from simulation.run import Run
@@ -143,7 +143,7 @@ class Copies:
     def client(self, url: str) -> Client:
         actor = self.run.scheduler.current
         assert actor is not None
-        client = Client(self.worlds[url], actor, faulty=not self.run.calm)
+        client = client_of(self.worlds[url], actor, faulty=not self.run.calm)
         client.uses = self.run.plan.faults
         client.where = url.removeprefix("simulated:") + ": "
         return client

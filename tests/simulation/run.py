@@ -29,7 +29,7 @@ from simulation.inside import simulated
 from simulation.invariants import DAY_MS, Invariants
 from simulation.repository import A, B, repository
 from simulation.scheduler import Actor, Choices, Scheduler, Seeded
-from simulation.store import KINDS, Client, World
+from simulation.store import KINDS, Client, World, client_of
 
 BEGIN_MS = 1_764_000_000_000
 STEPS = 4000
@@ -102,7 +102,7 @@ class Run:
     def client(self) -> Client:
         actor = self.scheduler.current
         assert actor is not None
-        client = Client(self.world, actor, faulty=not self.calm)
+        client = client_of(self.world, actor, faulty=not self.calm)
         client.uses = self.plan.faults
         return client
 

@@ -227,4 +227,23 @@ class Client:
         assert self.size(ops) <= limits.request, "a request larger than the store takes"
 
 
+class FolderClient(Client):
+    """A store that takes many writes at the price of a few, as a folder does: one after the other."""
+
+    def write_each(self, writes: Sequence[Sequence[Op]], *, timeout: float = 10.0) -> list[StoreError | None]:
+        results: list[StoreError | None] = []
+        for ops in writes:
+            try:
+                self.write(ops, timeout=timeout)
+            except StoreError as error:
+                return [*results, error]
+            results.append(None)
+        return results
+
+
+def client_of(world: World, actor: Actor, *, faulty: bool = True) -> Client:
+    """The store of this world as one process has it."""
+    return (FolderClient if world.kind.name == "file" else Client)(world, actor, faulty=faulty)
+
+
 __all__ = ["KINDS", "Client", "Kind", "Pending", "StoreError", "World"]
