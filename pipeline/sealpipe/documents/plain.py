@@ -42,10 +42,43 @@ _START = re.compile(r"--- *+\n")
 _ITEMS = re.compile(_ITEM)
 _PAIRED = re.compile(_PAIR)
 _TYPED_KEYS = frozenset(["null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE"])
+_Line = tuple[str, str, str, str]
 
 
 def read_plain(text: str) -> dict[str, Any] | None:
     """The values of a text that is in the plain part of YAML and breaks no rule; None of any other text."""
+    lines = _lines(text)
+    try:
+        return _build(lines) if lines is not None else None
+    except BadScalarError:
+        return None
+
+
+def plain_lines(text: str) -> tuple[dict[str, Any], list[int]] | None:
+    """The maps and lists that `read_plain` makes, with the number of its line for each value, counted from 1;
+    and the lines that have content. None where `read_plain` gives None, and in rare other cases.
+
+    A key without a value in its line has none here either: a map, a list or None.
+    """
+    lines = _lines(text)
+    numbers = [at for at, line in enumerate(text.split("\n"), 1) if line.lstrip(" ")[:1] not in ("", "#")]
+    numbers = numbers[1:] if lines is not None and len(numbers) == len(lines) + 1 else numbers  # `---`
+    if lines is None or len(numbers) != len(lines):
+        return None
+    try:
+        found = _build(
+            [
+                (i, dash, key, value and str(at))
+                for at, (i, dash, key, value) in zip(numbers, lines, strict=True)
+            ]
+        )
+    except BadScalarError:
+        return None
+    return found, numbers
+
+
+def _lines(text: str) -> list[_Line] | None:
+    """Of each line with content its parts, all empty where it does not fit; None of a text that cannot."""
     if len(text) > _SIZE or not (text.isascii() or RAW_FORBIDDEN.search(text) is None):
         return None
     if not text.endswith("\n"):
@@ -54,15 +87,7 @@ def read_plain(text: str) -> dict[str, Any] | None:
         text = _BLANK.sub("", text)
     start = _START.match(text)
     lines = _LINE.findall(text, start.end() if start else 0)
-    if not lines or len(lines) > _LINES:
-        return None
-    try:
-        return _build(lines)
-    except BadScalarError:
-        return None
-
-
-_Line = tuple[str, str, str, str]
+    return lines if lines and len(lines) <= _LINES else None
 
 
 def _build(lines: list[_Line]) -> dict[str, Any]:  # noqa: C901, PLR0912 - the hot loop

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sealpipe.checks.locate import Locator, deciding
+from sealpipe.documents.lines import KeyLines
 from sealpipe.errors import InputError, UsageError
 from sealpipe.frozen import frozen, replace
 from sealpipe.looking.reading import leaf_paths, need_unit
-from sealpipe.model import Drafted, ValidatedConfig, Validation, Workspace
-from sealpipe.paths import to_pointer
+from sealpipe.model import Document, Drafted, LayeredConfig, ValidatedConfig, Validation, Workspace
+from sealpipe.paths import Concrete, to_pointer
 from sealpipe.project import SHARED
 from sealpipe.released import Unit
 from sealpipe.schemas.compile import Effective, effective
@@ -81,12 +82,19 @@ def with_origins(rendered: Rendered, chosen: Iterable[Unit]) -> dict[Unit, Draft
 def origins_of(config: ValidatedConfig, locator: Locator) -> dict[str, str]:
     """JSON Pointer of each value -> file:line of the layer that decides it."""
     layered, found = config.config, {}
+    lines = {document.file: KeyLines(document.text) for document in layered.documents}
     for path in leaf_paths(layered.values, layered.merge_keys):
         if layered.documents and path:
-            document, local = deciding(layered.documents, layered.values, layered.merge_keys, path)
-            where = locator.place(document, local, key=True)
-            found[to_pointer(path)] = f"{where.file}:{where.line}"
+            document, local = _deciding(layered, path)
+            line = lines[document.file].line(local) or locator.place(document, local, key=True).line
+            found[to_pointer(path)] = f"{document.file}:{line}"
     return found
+
+
+def _deciding(layered: LayeredConfig, path: Concrete) -> tuple[Document, Concrete]:
+    if len(layered.documents) == 1 and not layered.merge_keys:
+        return layered.documents[0], path  # its values are the values
+    return deciding(layered.documents, layered.values, layered.merge_keys, path)
 
 
 def schema_of(workspace: Workspace, service: str) -> Effective:
