@@ -112,6 +112,17 @@ def publish_to(repository: Path, url: str) -> None:
     project.write_text(project.read_text().replace("file:.sealpipe/store}", f"{json.dumps(url)}}}"))
 
 
+def git(bench: Bench, repository: Path, *words: str) -> None:
+    who = ["-c", "user.name=bench", "-c", "user.email=bench@example.org", "-c", "gc.auto=0"]
+    subprocess.run(["git", *who, *words], cwd=repository, env=bench.environ, check=True, capture_output=True)
+
+
+def commit(bench: Bench, repository: Path) -> None:
+    """Commit everything as it is."""
+    git(bench, repository, "add", "--all")
+    git(bench, repository, "commit", "--quiet", "--message", "change")
+
+
 def sealed_services(bench: Bench, name: str, count: int, secrets: int) -> Path:
     """A repository of `count` services in dev with `secrets` sealed values each; the values in a file too."""
     repository = new(bench, name)

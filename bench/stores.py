@@ -230,15 +230,18 @@ def ships(
 
 
 def _changing(bench: Bench, place: Any, count: int) -> Candidate:
-    """A repository whose units are all published; ahead of each run one value of one unit changes."""
+    """A repository whose units are all published; ahead of each run a commit changes a value of one unit."""
     repository = repositories.plain_services(bench, f"{place.kind}-{count}", count)
     repositories.publish_to(repository, place.url)
+    repositories.git(bench, repository, "init", "--quiet", "--initial-branch=main")
+    repositories.commit(bench, repository)
     bench.sealpipe(repository, "publish", "dev", "--yes")
     file = repository / "environments" / "dev" / "service-0000.yaml"
     number = iter(range(10**6))
 
     def change() -> None:
         file.write_text(re.sub(r'field_0: ".*"', f'field_0: "another {next(number)}"', file.read_text()))
+        repositories.commit(bench, repository)
 
     script = str(Path(bench.python).parent / "sealpipe")
     return Candidate("publish", [script, "publish", "dev", "--yes"], repository, bench.environ, change)
