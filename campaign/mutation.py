@@ -46,7 +46,7 @@ TESTS = {
     "releases.wire": "releases/test_wire.py releases/test_vectors.py releases/test_check.py",
     "releases.drafts": "releases/test_wire.py releases/test_vectors.py releases/test_check.py",
     "crypto.sealing": "crypto/test_sealing.py crypto/test_vectors.py",
-    "crypto.spelling": "crypto/test_sealing.py crypto/test_vectors.py",
+    "crypto.spelling": "crypto/test_spelling.py crypto/test_sealing.py crypto/test_vectors.py",
 }
 PRELOADED = [
     "pytest",
