@@ -78,6 +78,11 @@ def test_what_is_no_boolean_is_not_opened_as_one(kind: str) -> None:
                 decode_plain(data, kind)
 
 
+@pytest.mark.parametrize("value", [True, False])
+def test_a_boolean_is_opened_as_it_was_sealed(value: bool) -> None:
+    assert decode_plain(encode_plain(value, "bool"), "bool") is value
+
+
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_has_no_spelling(number: float) -> None:
     with pytest.raises(ValueError, match="not a finite number"):
