@@ -35,6 +35,7 @@ def _described(
         "initLimit=20",
         "syncLimit=10",
         "maxClientCnxns=0",
+        "clientPortListenBacklog=1024",  # a thousand clients that come back at once
         "maxSessionTimeout=60000",
         f"dataDir={folder / 'data'}",
         "admin.enableServer=false",

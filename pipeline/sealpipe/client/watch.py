@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from sealpipe.client.fetch import CARRIERS, Fetched, away_or_wrong, fetch, from_head, held, held_away
 from sealpipe.client.source import shown_url
-from sealpipe.errors import SealpipeError
+from sealpipe.errors import SealpipeError, UnavailableError
 from sealpipe.released import Unit
 from sealpipe.stores.base import ABSENT, Store
 
@@ -54,7 +54,8 @@ class Watch:
         except SealpipeError as error:
             failed = error
         if failed is not None:
-            self.let_go()
+            if not isinstance(failed, UnavailableError):  # a store that is away connects again by itself
+                self.let_go()
             raise away_or_wrong(failed, self.url, self.unit)
         self._mark_read = (head_key(self._prefix, self.unit), head.version if head else ABSENT)
         return Fetched(from_head(head, self.url, self.unit), "store")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sealpipe.client.events import Event, event, log, shown
@@ -173,7 +173,10 @@ class Part:
         self.wake()
 
     def wake(self) -> None:
-        self.subscribers[:] = [one for one in list(self.subscribers) if one.wake()]
+        for one in list(self.subscribers):
+            if not one.wake():
+                with suppress(ValueError):  # others come and go while this one is woken
+                    self.subscribers.remove(one)
 
     def _say_first(self, report: Report) -> None:
         unit = self._feed.source.unit

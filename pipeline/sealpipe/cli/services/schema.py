@@ -88,8 +88,8 @@ def check(opts: Common, *, service: str, model: str) -> int:
     bad value in one of them would silently be the other. Would the class start? sealpipe check says it.
     """
     from sealpipe.editing.adding import closed
+    from sealpipe.editing.undecided import undecided
     from sealpipe.looking.schema_changes import changes
-    from sealpipe.looking.undecided import undecided
 
     workspace = workspaces.read_workspace(opts)
     file = workspace.schemas.get(service)
