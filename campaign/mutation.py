@@ -43,7 +43,7 @@ TESTS = {
     "keyrings": "test_keyrings.py tampering/test_rules.py test_opening.py checks/test_trusted.py",
     "fields": "test_trust.py test_keyrings.py tampering/test_rules.py",
     "releases.check": "tampering/test_rules.py releases/test_check.py releases/test_vectors.py",
-    "releases.wire": "releases/test_wire.py releases/test_vectors.py releases/test_check.py",
+    "releases.wire": "releases/test_wire_limits.py releases/test_wire.py releases/test_vectors.py releases/test_check.py",
     "releases.drafts": "releases/test_wire.py releases/test_vectors.py releases/test_check.py",
     "crypto.sealing": "crypto/test_sealing.py crypto/test_vectors.py",
     "crypto.spelling": "crypto/test_spelling.py crypto/test_sealing.py crypto/test_vectors.py",
