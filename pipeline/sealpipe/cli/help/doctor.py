@@ -11,13 +11,20 @@ _EXAMPLES = (
     "sealpipe doctor",
     "sealpipe doctor production",
     "sealpipe doctor consul://127.0.0.1:8500/config",
+    "sealpipe doctor --policy production/checkout",
 )
 
 
 @options.command("doctor", examples=_EXAMPLES)
 @options.argument("what", metavar="[ENV|STORE]", default="")
+@options.option(
+    "--policy",
+    metavar="ENV[/SERVICE]|STORE",
+    default="",
+    help="Look at nothing; print the least rights that a publisher and services need in a store, to paste.",
+)
 @options.common(formats=("text", "json"))
-def command(opts: Common, *, what: str) -> int:
+def command(opts: Common, *, what: str, policy: str) -> int:
     """Look at your key, the repository, its trust and its stores; say what to do about what is wrong.
 
     With ENV, of the stores only its own; with STORE, an address, nothing but that one, also where there is
@@ -26,6 +33,8 @@ def command(opts: Common, *, what: str) -> int:
     """
     from sealpipe.looking.diagnosis import diagnose, diagnose_store, is_finding
 
+    if policy:
+        return _policies(opts, what, policy)
     if ":" in what:
         with output.progress(opts, "looking"):
             checks = list(diagnose_store(what, os.environ, base=_base(opts)))
@@ -44,6 +53,36 @@ def command(opts: Common, *, what: str) -> int:
 
         output.echo(diagnosis(checks, color=opts.color, given_folder=opts.given_folder))
     return 3 if any(is_finding(check) for check in checks) else 0
+
+
+def _policies(opts: Common, what: str, asked: str) -> int:
+    """The texts on stdout; for whom each is, on stderr, so that one alone can go into a file."""
+    from sealpipe.errors import UsageError
+    from sealpipe.looking.policies import policies_for
+
+    if what:
+        raise UsageError(
+            "usage", "--policy looks at nothing else", hint=[f"sealpipe doctor --policy {asked}"]
+        )
+    try:
+        workspace = workspaces.read_workspace(opts)
+    except UsageError:
+        if ":" not in asked:
+            raise
+        workspace = None  # an address stands for itself
+    found = policies_for(workspace, asked, base=_base(opts))
+    if opts.format == "json":
+        from sealpipe.cli.render import json_
+
+        output.echo(json_.document(policies=[policy._asdict() for policy in found]))
+        return 0
+    for policy in found:
+        unit = "/".join(part for part in (policy.environment, policy.service) if part)
+        output.note(opts, f"# {policy.url}  {f'{unit}: ' if unit else ''}{policy.who}")
+        output.echo(policy.text.rstrip("\n"))
+        if policy.note:
+            output.note(opts, f"# {policy.note}")
+    return 0
 
 
 def _base(opts: Common) -> str:

@@ -12,9 +12,8 @@ from sealpipe.stores.consul import ConsulStore
 from sealpipe.stores.http import Answer
 from sealpipe.stores.probes.clock import clock
 from sealpipe.stores.probes.local import open_mark
+from sealpipe.stores.probes.policies import to_paste
 from sealpipe.stores.registry import open_store
-
-GUIDE = "a policy to paste is in docs/guides/consul.md"
 
 
 def examine(url: str, store: Store, *, base: str, timeout: float) -> Iterator[Fact]:
@@ -42,7 +41,7 @@ def _open(url: str, store: ConsulStore, prefix: str, timeout: float) -> Iterator
     acl = store.http.send("GET", "/v1/acl/token/self", headers=nobody, timeout=timeout)
     if acl.status == 401 and b"ACL support disabled" in acl.body:
         what = "ACLs are off: whoever reaches it may read and write (readers notice what is not signed)"
-        yield Fact(open_mark(url), what, f"turn them on where others reach it; {GUIDE}")
+        yield Fact(open_mark(url), what, f"turn them on where others reach it; {to_paste(url)}")
         return
     seen: Answer | None = None
     try:
@@ -50,7 +49,9 @@ def _open(url: str, store: ConsulStore, prefix: str, timeout: float) -> Iterator
     except StoreError:
         return
     if seen.status == 200:
-        yield Fact("warning", f"anyone without a token can read the keys below {prefix or 'the root'}", GUIDE)
+        yield Fact(
+            "warning", f"anyone without a token can read the keys below {prefix or 'the root'}", to_paste(url)
+        )
     else:
         yield Fact("ok", "nothing is shown without a token")
 

@@ -11,6 +11,7 @@ from sealpipe.stores.base import Fact, Store
 from sealpipe.stores.etcd import EtcdStore
 from sealpipe.stores.probes.clock import clock
 from sealpipe.stores.probes.local import open_mark
+from sealpipe.stores.probes.policies import to_paste
 from sealpipe.stores.probes.versions import Hole, holes
 
 HOLES = (
@@ -48,7 +49,7 @@ def examine(url: str, store: Store, *, base: str, timeout: float) -> Iterator[Fa
     users = _asked(store, "/v3/auth/status", timeout)
     if users and not users.get("enabled"):
         what = "users are off: whoever reaches it may read and write (readers notice what is not signed)"
-        yield Fact(open_mark(url), what, "roles to paste are in docs/guides/etcd.md")
+        yield Fact(open_mark(url), what, to_paste(url))
 
 
 def _never_had(fact: Fact, version: str) -> bool:

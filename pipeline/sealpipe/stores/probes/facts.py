@@ -14,6 +14,7 @@ from contextlib import suppress
 from sealpipe.errors import ConflictError, DeniedError, SealpipeError, StoreError
 from sealpipe.frozen import NamedTuple
 from sealpipe.stores.base import ABSENT, Delete, Fact, Put, Store
+from sealpipe.stores.probes.policies import to_paste
 from sealpipe.stores.registry import examine, open_store, scheme_of
 
 
@@ -104,7 +105,7 @@ def _rights(asked: Asked, store: Store, prefix: str) -> Iterator[Fact]:
 def _may_not(asked: Asked) -> Fact:
     if asked.publisher:
         what = "you are a publisher, and these credentials may not write there"
-        return Fact("problem", what, "give them the publisher's policy of the store's guide")
+        return Fact("problem", what, to_paste(asked.url))
     return Fact("ok", "cannot write from here (by design: you are not a publisher)")
 
 
@@ -112,7 +113,7 @@ def _may(asked: Asked) -> Fact:
     if asked.publisher or scheme_of(asked.url) == "file":
         return Fact("ok", "may be written from here")
     what = "these credentials can write, and who only reads needs no more than reading"
-    return Fact("warning", what, "give them the reader's policy of the store's guide")
+    return Fact("warning", what, to_paste(asked.url))
 
 
 def _promises(asked: Asked, store: Store, key: str) -> Iterator[Fact]:
@@ -162,7 +163,7 @@ def _outside(asked: Asked, store: Store, prefix: str, key: str) -> Iterator[Fact
         yield Fact(
             "warning",
             f"may write outside of {prefix} as well",
-            "give them the publisher's policy of the store's guide",
+            to_paste(asked.url),
         )
     except StoreError:
         return  # nothing was found out

@@ -8,6 +8,7 @@ from typing import Any
 from sealpipe.errors import StoreError
 from sealpipe.stores.base import Fact, Store
 from sealpipe.stores.probes.clock import clock
+from sealpipe.stores.probes.policies import to_paste
 from sealpipe.stores.s3.place import Place, parse_place
 
 
@@ -38,7 +39,7 @@ def examine(url: str, store: Store, *, base: str, timeout: float) -> Iterator[Fa
         public = asked("get_bucket_policy_status")
         if public and (public.get("PolicyStatus") or {}).get("IsPublic"):
             what = "the bucket's policy is open to everybody (readers notice what is not signed)"
-            yield Fact("warning", what, "a policy to paste is in docs/guides/s3.md")
+            yield Fact("warning", what, to_paste(url))
     finally:
         calls.close()
 

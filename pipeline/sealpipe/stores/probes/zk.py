@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from sealpipe.stores.base import Fact, Store
 from sealpipe.stores.probes.local import open_mark
+from sealpipe.stores.probes.policies import to_paste
 from sealpipe.stores.probes.versions import Hole, holes
 from sealpipe.stores.zk.place import parse_place
 
@@ -36,7 +37,7 @@ def examine(url: str, store: Store, *, base: str, timeout: float) -> Iterator[Fa
         yield Fact("unknown", "its version is not told (the word srvr is not allowed, or TLS is used)")
     if not place.creator:
         what = "what is made here belongs to anyone: whoever reaches it may read and write"
-        yield Fact(open_mark(url), what, "name an identity and ?acl=creator; see docs/guides/zookeeper.md")
+        yield Fact(open_mark(url), what, f"name an identity and ?acl=creator; {to_paste(url)}")
 
 
 def _srvr(hosts: tuple[str, ...], timeout: float) -> str:
