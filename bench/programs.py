@@ -10,13 +10,15 @@ OPEN = """\
 import os, sys, time
 from sealpipe.keysource import need_identity
 from sealpipe.opening import document_keys, open_token
+from sealpipe.released import Unit
 from sealpipe.stages.layer import sealed_strings
 from sealpipe.stages.load import load
 from sealpipe.tokens import place
 from sealpipe.trees import WorkTree
 
 began = time.perf_counter()
-workspace = load(WorkTree("."))
+only = Unit("dev", sys.argv[2]) if len(sys.argv) > 2 else None  # one service, or the repository
+workspace = load(WorkTree("."), only=only)
 keys = document_keys(workspace.keyrings["dev"], need_identity(os.environ).read)
 opened = 0
 for document in workspace.documents.values():

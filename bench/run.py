@@ -115,7 +115,7 @@ def opening(job: Job) -> Iterator[Row]:
     opened = job.program("open.py", programs.OPEN)
     dev, field = "dev/service-0000", f"s.secret_{count - 1:04}"
     candidates = [
-        job.python(repository, opened, str(count)),
+        job.python(repository, opened, str(count), "service-0000"),
         job.ours(repository, "render", dev, "--reveal"),
         job.ours(repository, "set", dev, field, "--random", "--yes"),
     ]
@@ -141,7 +141,7 @@ def opening(job: Job) -> Iterator[Row]:
 
 def inside_one(job: Job, repository: Path, program: str, count: int, used: Used) -> Used:
     """The time that opening itself takes in a process that runs already: as it says itself, median."""
-    words = [job.bench.python, program, str(count)]
+    words = [job.bench.python, program, str(count), "service-0000"]
     environ = job.bench.environ
     told = sorted(
         float(subprocess.run(words, cwd=repository, env=environ, capture_output=True, check=True).stdout)

@@ -170,12 +170,21 @@ def test_what_is_not_plain_is_the_parsers(text: str) -> None:
         "k" * 129 + ": 1\n",
         "".join(f"{' ' * n}a:\n" for n in range(34)),
         "".join(f"k{n}: 1\n" for n in range(5_001)),
-        "a: " + "x" * (128 * 1024) + "\n",
+        "a: " + "x" * (256 * 1024) + "\n",
+        "a: [" + "1," * 16_001 + "1]\n",
     ],
-    ids=["key", "depth", "lines", "size"],
+    ids=["key", "depth", "lines", "size", "commas"],
 )
 def test_what_the_parser_bounds_is_the_parsers(text: str) -> None:
     assert read_plain(text) is None
+
+
+def test_as_much_as_is_read_the_short_way_is_not_too_much() -> None:
+    lists = 1_280 * ("a%d: [" + "1," * 11 + "{}]\n")
+    values = 2_000 * "b%d: {a: 1}\n"
+    text = (lists + values) % (*range(1_280), *range(2_000))
+    assert not assert_same(text)  # a map in a list
+    assert assert_same(text.replace("{}]", "1]"))
 
 
 def test_a_refused_text_is_told_as_by_the_parser() -> None:

@@ -13,8 +13,10 @@ from typing import Any
 
 from sealpipe.documents.scalars import MAYBE_TYPED, RAW_FORBIDDEN, BadScalarError, plain_value
 
-_SIZE = 128 * 1024  # in larger texts the parser counts what there is too much of
+# Of what may be too large, or too many values, the parser decides. A comma stands between two values at most.
+_SIZE = 256 * 1024
 _LINES = 5_000
+_COMMAS = 16_000
 _DEPTH = 32
 
 # No `: `, no ` #`, no brace (a template), and in front nothing that means something to YAML.
@@ -79,7 +81,9 @@ def plain_lines(text: str) -> tuple[dict[str, Any], list[int]] | None:
 
 def _lines(text: str) -> list[_Line] | None:
     """Of each line with content its parts, all empty where it does not fit; None of a text that cannot."""
-    if len(text) > _SIZE or not (text.isascii() or RAW_FORBIDDEN.search(text) is None):
+    if len(text) > _SIZE or text.count(",") > _COMMAS:
+        return None
+    if not (text.isascii() or RAW_FORBIDDEN.search(text) is None):
         return None
     if not text.endswith("\n"):
         text += "\n"
