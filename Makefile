@@ -80,10 +80,12 @@ tests/another/node_modules/.package-lock.json: tests/another/package-lock.json
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --prefix tests/another
 	@touch $@
 
-# Start-up is measured on an installed wheel: an editable install reads one more .pth at each start.
-$(VENV)/.bench: $(shell find pipeline -name '*.py') requirements/stores.txt $(VENV)/.runtime
+# Start-up is measured on an installed wheel: an editable install reads one more .pth at each start. The pip
+# that old Pythons bring writes a script that imports `re`, which is a third of what --version costs.
+$(VENV)/.bench: $(shell find pipeline -name '*.py') requirements/pip.txt requirements/stores.txt $(VENV)/.runtime
 	rm -rf $(VENV)/bench $(VENV)/wheel
 	$(PYTHON) -m venv $(VENV)/bench
+	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pip.txt
 	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/stores.txt
 	$(BIN)/python -m hatchling build --target wheel --directory $(VENV)/wheel
 	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(VENV)/wheel/*.whl
