@@ -25,6 +25,7 @@ Path = tuple[Segment, ...]
 Concrete = tuple[str | int, ...]
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+_DOTTED = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*+")
 _STEP = re.compile(
     r"""(?:^|\.)(?P<key>[A-Za-z0-9_-]+)
       | \[(?P<index>0|[1-9][0-9]*)\]
@@ -61,6 +62,8 @@ def parse_path(text: str) -> Path:
 
 def show_path(path: Sequence[Segment]) -> str:
     """The path as people write it; a JSON Pointer where a key has characters that dots cannot carry."""
+    if (text := _joined(".", path)) is not None and _DOTTED.fullmatch(text):
+        return text
     text = ""
     for segment in path:
         if isinstance(segment, Member):
@@ -76,8 +79,20 @@ def show_path(path: Sequence[Segment]) -> str:
 
 def to_pointer(path: Sequence[Segment]) -> str:
     """RFC 6901. A `Member` is written by its value: only concrete pointers can be read back."""
+    text = _joined("/", path)
+    if text is not None and "~" not in text:
+        return f"/{text}"
     parts = (_as_written(s.value) if isinstance(s, Member) else str(s) for s in path)
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _joined(by: str, path: Sequence[Segment]) -> str | None:
+    """Keys that do not have the joint in themselves, which most paths consist of; None for any other path."""
+    try:
+        text = by.join(path)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    return text if path and text.count(by) == len(path) - 1 else None
 
 
 def from_pointer(text: str) -> tuple[str, ...]:

@@ -217,10 +217,10 @@ RULES: Sequence[Rule] = (
     Rule(
         "a listing is never older than an answer",
         nothing,
-        QUIET._replace(faults=("stale",), publishers=(1, 2)),
+        QUIET._replace(faults=("stale",), publishers=(1, 2), tries=3),
         "an older commit's content",
-        stay=0.9,
-        faults=0.4,
+        stay=0.95,
+        faults=0.2,
         alter=old_listings,
     ),
     Rule(

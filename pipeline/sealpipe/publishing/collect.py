@@ -50,23 +50,41 @@ def collect(
     belong to a publish that is under way.
     """
     count = 0
+    limit = store.limits.history if keep is None else keep
+    before = now_ms - age_ms
     for unit in units:
         head = store.get(head_key(prefix, unit), fresh=True, timeout=timeout)
-        known = needs(unit, head) if head else None
+        if head is None:
+            continue
+        archives = _known_archives(store, prefix, unit, timeout)
+        old = [archive.order for archive, _ in archives[limit:]]
+        old += [chunk.order for chunk, _ in _known_chunks(store, prefix, unit, timeout)]
+        if not any(order.seq <= before for order in old):
+            continue  # what the head and the archives need is looked at only where something may go
+        known = needs(unit, head)
         if known is None:
             continue
         kept = {(known.order, known.rid)}
-        limit = store.limits.history if keep is None else keep
-        before = now_ms - age_ms
-        count += _archives(store, prefix, unit, needs, kept, before_ms=before, limit=limit, timeout=timeout)
+        count += _archives(store, archives, needs, kept, before_ms=before, limit=limit, timeout=timeout)
         count += _chunks(store, prefix, unit, known.order, kept=kept, before_ms=before, timeout=timeout)
     return count
 
 
+def _known_archives(store: Store, prefix: str, unit: Unit, timeout: float) -> list[tuple[Archive, str]]:
+    """The newest first."""
+    names = store.keys(archives_prefix(prefix, unit), timeout=timeout)
+    known = [(a, name) for name in names if (a := parse_archive(prefix, name)) is not None]
+    return sorted(known, key=lambda item: item[0].order, reverse=True)
+
+
+def _known_chunks(store: Store, prefix: str, unit: Unit, timeout: float) -> list[tuple[Chunk, str]]:
+    names = store.keys(chunks_prefix(prefix, unit), timeout=timeout)
+    return [(c, name) for name in names if (c := parse_chunk(prefix, name)) is not None]
+
+
 def _archives(
     store: Store,
-    prefix: str,
-    unit: Unit,
+    known: Sequence[tuple[Archive, str]],
     needs: NeedsOf,
     kept: set[tuple[Order, str]],
     *,
@@ -75,9 +93,6 @@ def _archives(
     timeout: float,
 ) -> int:
     """Deletes old archives, adds what the remaining ones need to `kept`."""
-    names = store.keys(archives_prefix(prefix, unit), timeout=timeout)
-    known = [(a, name) for name in names if (a := parse_archive(prefix, name)) is not None]
-    known.sort(key=lambda item: item[0].order, reverse=True)
     count = 0
     for index, (archive, name) in enumerate(known):
         if index >= limit and archive.order.seq <= before_ms and _delete(store, name, timeout):
@@ -105,9 +120,8 @@ def _chunks(
     timeout: float,
 ) -> int:
     count = 0
-    for name in store.keys(chunks_prefix(prefix, unit), timeout=timeout):
-        chunk = parse_chunk(prefix, name)
-        if chunk is None or chunk.order > head or chunk.order.seq > before_ms or _needed(chunk, kept):
+    for chunk, name in _known_chunks(store, prefix, unit, timeout):
+        if chunk.order > head or chunk.order.seq > before_ms or _needed(chunk, kept):
             continue
         count += _delete(store, name, timeout)
     return count

@@ -9,12 +9,13 @@ from typing import Any
 
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.crypto.signing import sign as signature
-from sealpipe.errors import RefusedError
+from sealpipe.errors import RefusedError, TrustError
 from sealpipe.frozen import NamedTuple
 from sealpipe.model import Batch, Broken, Commit, Drafted, Head, SignedRelease, UnitPlan
 from sealpipe.released import SEQ_LIMIT, Order, Payload, Release, Unit
 from sealpipe.releases.check import check_release
-from sealpipe.releases.wire import encode_release, payload_bytes, split_release
+from sealpipe.releases.payloads import payload_json
+from sealpipe.releases.wire import encode_release, split_release
 from sealpipe.stages.draft import tombstone
 from sealpipe.trust import Pairs, Pin, RootChain, Trust, named_pairs
 from sealpipe.version import VERSION
@@ -90,14 +91,21 @@ def _signed(content: Content, head: Head | Broken | None, how: Signing) -> Signe
         retired=content.retired,
     )
     raw = _bytes(payload, content, how)
-    release = check_release(raw, pins=how.pins, unit=content.unit, project=how.trust.project)
-    return SignedRelease(release, base, head.version if head else "", repairs=isinstance(head, Broken))
+    try:
+        release = check_release(raw, pins=how.pins, unit=content.unit, project=how.trust.project)
+    except TrustError as error:
+        if error.word != "malformed-payload":
+            raise
+        problem = str(error)
+    else:
+        return SignedRelease(release, base, head.version if head else "", repairs=isinstance(head, Broken))
+    raise _unfit(content.unit, problem)
 
 
 def _bytes(payload: Payload, content: Content, how: Signing) -> bytes:
     problem = ""
     try:
-        body = payload_bytes(payload)
+        body = payload_json(payload)
         return encode_release(
             how.trust.project,
             how.chain,
@@ -110,7 +118,11 @@ def _bytes(payload: Payload, content: Content, how: Signing) -> bytes:
         )
     except ValueError as error:
         problem = str(error)
-    raise RefusedError("unfit-release", f"{content.unit} does not fit into a release: {problem}")
+    raise _unfit(content.unit, problem)
+
+
+def _unfit(unit: Unit, problem: str) -> RefusedError:
+    return RefusedError("unfit-release", f"{unit} does not fit into a release: {problem}")
 
 
 def next_order(unit: Unit, base: Order | None, trust: int, now_ms: int) -> Order:

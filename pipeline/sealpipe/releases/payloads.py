@@ -29,9 +29,23 @@ Test = Callable[[Any], bool]
 
 
 def payload_bytes(payload: Payload) -> bytes:
-    """Canonical JSON of a payload: what is signed. Raises ValueError for what a reader would refuse.
+    """As `payload_json`. Raises ValueError also for what a reader would refuse."""
+    found = payload_json(payload)
+    problem = ""
+    try:
+        payload_from_json(found)
+    except TrustError as error:
+        problem = str(error)
+    if problem:
+        raise ValueError(problem)
+    return found
 
-    Reasons, which people type, are written on one line and cut at 1000 characters.
+
+def payload_json(payload: Payload) -> bytes:
+    """Canonical JSON of a payload: what is signed. Raises ValueError for what canonical JSON cannot carry.
+
+    Reasons, which people type, are written on one line and cut at 1000 characters. Whether a reader takes
+    it is seen by reading it: `payload_bytes`, or `check` of the whole release.
     """
     data: dict[str, Any] = {
         "format": payload.format,
@@ -61,15 +75,7 @@ def payload_bytes(payload: Payload) -> bytes:
         data["break_glass"] = _one_line(data["break_glass"])
     if "hold" in data:
         data["hold"]["reason"] = _one_line(data["hold"]["reason"])
-    found = canonical(data)
-    problem = ""
-    try:
-        payload_from_json(found)
-    except TrustError as error:
-        problem = str(error)
-    if problem:
-        raise ValueError(problem)
-    return found
+    return canonical(data)
 
 
 def _one_line(reason: str) -> str:
@@ -183,8 +189,8 @@ def _rejected(value: Any) -> bool:
     )
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _texts(value: Any) -> bool:
+    return isinstance(value, dict) and {str}.issuperset(map(type, value.values()))  # keys are texts in JSON
 
 
 def _is_bool(value: Any) -> bool:
@@ -212,7 +218,7 @@ _REQUIRED: Mapping[str, Test] = {
     "draft_digest": _text(HEX64),
     "schema_digest": _text(_HEX64_OR_NONE),
     "keyring_versions": _map_of(_text(NAME), _integer(1, _NUMBER_LIMIT)),
-    "origins": _map_of(_is_text, _is_text),
+    "origins": _texts,
 }
 _OPTIONAL: Mapping[str, Test] = {
     "hold": _hold,

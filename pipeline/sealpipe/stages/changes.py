@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sealpipe.canonical import canonical
 from sealpipe.errors import TrustError
 from sealpipe.frozen import NamedTuple
 from sealpipe.model import Change
-from sealpipe.paths import Concrete, Member, Path, show_path, to_pointer
+from sealpipe.paths import Member, Path, show_path, to_pointer
 from sealpipe.released import Draft
 from sealpipe.tokens import looks_sealed, parse_token
 
@@ -31,23 +31,25 @@ def leaves(draft: Draft) -> dict[Path, Leaf]:
     An element of a keyed list is found by its key, so moving one is no change of its values.
     """
     found: dict[Path, Leaf] = {}
-    for leaf in _walk(draft, draft.values, (), ()):
-        found[leaf.path] = leaf
+    _enter(draft, draft.values, (), "", found)
     return found
 
 
-def _walk(draft: Draft, node: Any, path: Path, at: Concrete) -> Iterator[Leaf]:
-    pointer = to_pointer(at)
-    if isinstance(node, Mapping) and (node or not path):
-        for key in node:
-            yield from _walk(draft, node[key], (*path, key), (*at, key))
+def _enter(draft: Draft, node: Any, path: Path, pointer: str, found: dict[Path, Leaf]) -> None:
+    if isinstance(node, dict | Mapping) and (node or not path):
+        for key, inner in node.items():
+            place, below = (*path, key), f"{pointer}{to_pointer((key,))}"
+            if isinstance(inner, str | int):
+                found[place] = Leaf(place, below, inner, below in draft.sealed)
+            else:
+                _enter(draft, inner, place, below, found)
         return
     field = draft.merge_keys.get(pointer)
     if field is not None and isinstance(node, list) and node and _keyed(node, field):
         for index, item in enumerate(node):
-            yield from _walk(draft, item, (*path, Member(field, item[field])), (*at, index))
+            _enter(draft, item, (*path, Member(field, item[field])), f"{pointer}/{index}", found)
         return
-    yield Leaf(path, pointer, node, pointer in draft.sealed)
+    found[path] = Leaf(path, pointer, node, pointer in draft.sealed)
 
 
 def _keyed(items: list[Any], field: str) -> bool:
@@ -109,12 +111,9 @@ def _kind(was: Leaf, now: Leaf) -> str:
 
 
 def _change(leaf: Leaf, kind: str, was: Leaf | None, where: str) -> Change:
-    change = Change(show_path(leaf.path), kind, where=where, pointer=leaf.pointer)
-    if kind == "added":
-        return change._replace(new=leaf.value)
-    if kind == "changed" and was is not None:
-        return change._replace(old=was.value, new=leaf.value)
-    return change
+    old = was.value if kind == "changed" and was is not None else None
+    new = leaf.value if kind in ("added", "changed") else None
+    return Change(show_path(leaf.path), kind, old, new, where, leaf.pointer)
 
 
 def _key(token: object) -> bytes:
