@@ -124,7 +124,7 @@ def with_document_key(
     Gives the keyrings' edits to write along. Whoever is no admin gets the workspace as it was: sealing
     then says who can help.
     """
-    from dataclasses import replace
+    from sealpipe.frozen import replace
 
     from sealpipe.errors import RefusedError
     from sealpipe.keysource import find_signing_keys

@@ -13,6 +13,7 @@ from typing import Any
 
 from sealpipe.crypto.sealing import Sealer, type_of
 from sealpipe.documents.edit import set_value
+from sealpipe.documents.lines import KeyLines
 from sealpipe.documents.origins import origins
 from sealpipe.documents.read import read_yaml
 from sealpipe.editing.given import Given
@@ -223,4 +224,6 @@ def present_at(values: Mapping[str, Any], path: Path) -> Any:
 def line_of(text: str, path: Path, file: str) -> int:
     """The line of a path's key in a document's text; 0 where it is not."""
     concrete = settle(read_yaml(text, file=file), path)
-    return 0 if concrete is None else origins(text, file=file).line_number(concrete)
+    if concrete is None:
+        return 0
+    return KeyLines(text).line(concrete) or origins(text, file=file).line_number(concrete)

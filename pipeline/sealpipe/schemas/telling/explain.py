@@ -6,7 +6,6 @@ for a near miss among allowed words where the schema knows the place to be plain
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -124,6 +123,8 @@ def _unknown_key(problem: Problem, name: str, schema: Effective) -> Explained:
     near: list[str] = []
     elsewhere: list[tuple[str, ...]] = []
     if len(allowed) <= _COMPARED:
+        import difflib
+
         near = difflib.get_close_matches(name[:_COMPARED], allowed, n=1, cutoff=cutoff) or _begun(
             name, allowed
         )
@@ -199,6 +200,8 @@ def _not_allowed(
     if isinstance(value, str) and spot.known and not spot.holds_secret:
         texts = [option for option in shown[:_COMPARED] if isinstance(option, str)]
         value = value[:_COMPARED]
+        import difflib
+
         near = difflib.get_close_matches(value, texts, n=1) or [
             t for t in texts if t.lower() == value.lower()
         ]
