@@ -124,9 +124,8 @@ def with_document_key(
     Gives the keyrings' edits to write along. Whoever is no admin gets the workspace as it was: sealing
     then says who can help.
     """
-    from sealpipe.frozen import replace
-
     from sealpipe.errors import RefusedError
+    from sealpipe.frozen import replace
     from sealpipe.keysource import find_signing_keys
     from sealpipe.membership.keyring_edit import ensure_document_key, keyring_files
 
