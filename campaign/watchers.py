@@ -182,8 +182,8 @@ def main() -> int:
             found = campaign(place, watchers=watchers, processes=given.processes, rounds=given.rounds)
             print(
                 f"watchers: {place.kind}: {found.watchers:,} in {given.processes} processes; all had a "
-                f"publish after {found.calm:.2f} s, after {given.rounds} restarts {found.after:.2f} s at the latest; "
-                f"{found.memory:.0f} KiB each",
+                f"publish after {found.calm:.2f} s, after {given.rounds} restarts {found.after:.2f} s "
+                f"at the latest; {found.memory:.0f} KiB each",
                 flush=True,
             )
     return 0

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sealpipe import git
+from sealpipe.checks.annotated import ageing, today
 from sealpipe.checks.locate import Locator, set_command
 from sealpipe.checks.trusted import trusted_findings
 from sealpipe.errors import Finding, TrustError, UsageError, Where
@@ -35,11 +36,12 @@ class Checked:
     units: tuple[Unit, ...]
     trust: tuple[Finding, ...]
     opened: tuple[Finding, ...] = ()  # about the content of secrets, where somebody's key opened them
+    aged: tuple[Finding, ...] = ()  # settings that a schema wants to be rid of; `publish` does not ask
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All of them, in the order of files and lines."""
-        every = dict.fromkeys([*self.trust, *self.validation.findings, *self.opened])
+        every = dict.fromkeys([*self.trust, *self.validation.findings, *self.opened, *self.aged])
         return tuple(sorted(every, key=lambda finding: finding.where or Where("")))
 
     @property
@@ -67,7 +69,8 @@ def check(tree: Tree, *, pins: PinsOf, environment: str = "", service: str = "",
         chosen = touched if chosen is None else tuple(unit for unit in chosen if unit in touched)
     trust = trusted_findings(workspace, pins=pins(workspace))
     asked = units(workspace) if chosen is None else chosen
-    return Checked(workspace, validate(workspace, chosen), asked, tuple(dict.fromkeys(trust)))
+    aged = ageing(workspace, asked, date=today())
+    return Checked(workspace, validate(workspace, chosen), asked, tuple(dict.fromkeys(trust)), aged=aged)
 
 
 def _touched(workspace: Workspace, files: Sequence[str]) -> tuple[Unit, ...]:

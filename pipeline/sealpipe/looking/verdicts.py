@@ -124,7 +124,8 @@ def _or_error(ask: Callable[[str], Any], path: str) -> Any:
 def fingerprint(tree: Seen, target: str, environ: Environ) -> str:
     """Hex of a digest over everything that a verdict on `target` ("" for all) depends on."""
     made = hashlib.sha256()
-    for text in (FORMAT, VERSION, sys.version, tree.root, target):
+    day = time.strftime("%Y-%m-%d", time.gmtime())  # what a schema removes after a date is an error then
+    for text in (FORMAT, VERSION, sys.version, tree.root, target, day):
         _enter(made, text.encode("utf-8", "surrogateescape"))
     for part in (*_program(), outside(tree.root, environ)):
         _enter(made, part)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from sealpipe.errors import Finding
 from sealpipe.jsontext import Steps, where
 from sealpipe.model import SchemaFile
-from sealpipe.paths import from_reference, to_pointer
+from sealpipe.paths import from_reference, parse_path, to_pointer
 from sealpipe.schemas.engine import Checker, schema_fault, unsatisfiable
 from sealpipe.schemas.kept import Kept
 from sealpipe.schemas.references import Gathered, children, target, too_deep
-from sealpipe.schemas.walk import is_marked
+from sealpipe.schemas.walk import Walk, is_marked
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OURS = (
@@ -27,7 +28,7 @@ OURS = (
 )
 _PROVABLE = 500  # references
 _SHOWN = 20  # of what follows from one cause
-_FLAGS = ("writeOnly", "x-secret", "x-locked", "x-restart")
+_FLAGS = ("writeOnly", "x-secret", "x-locked", "x-restart", "x-environment")
 _KEYWORDS = """
     $schema $id $ref $defs $comment definitions
     type enum const multipleOf maximum exclusiveMaximum minimum exclusiveMinimum maxLength minLength pattern
@@ -147,6 +148,36 @@ def _keywords(file: SchemaFile, steps: Steps, node: Mapping[str, Any]) -> Iterat
             at = (*steps, "patternProperties", pattern)
             yield _finding(file, "bad-pattern", at, "this regular expression cannot be used")
     yield from _merge_key(file, steps, node)
+    yield from _ageing(file, steps, node)
+
+
+def _ageing(file: SchemaFile, steps: Steps, node: Mapping[str, Any]) -> Iterator[Finding]:
+    last, instead = node.get("x-removed-after"), node.get("x-replaced-by")
+    if last is not None and not _is_date(last):
+        what = "`x-removed-after` must be a date such as 2027-01-31"
+        yield _finding(file, "bad-schema", (*steps, "x-removed-after"), what)
+    if instead is None:
+        return
+    at = (*steps, "x-replaced-by")
+    if not isinstance(instead, str):
+        yield _finding(file, "bad-schema", at, "`x-replaced-by` must be the path of a setting")
+    elif not _describes(file, instead):
+        what = f"`x-replaced-by` names `{instead}`, which this schema does not describe"
+        yield _finding(file, "unknown-replacement", at, what)
+
+
+def _is_date(value: object) -> bool:
+    try:
+        return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
+
+
+def _describes(file: SchemaFile, path: str) -> bool:
+    try:
+        return Walk(file.schema).at(parse_path(path)).known
+    except ValueError:
+        return False
 
 
 def _unknown(file: SchemaFile, at: Steps, keyword: str) -> Iterator[Finding]:

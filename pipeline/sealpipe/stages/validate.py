@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sealpipe.checks.annotated import inherited
 from sealpipe.checks.locate import PUSHED, Locator, deciding, located, set_command
 from sealpipe.checks.running import RunningCheck
 from sealpipe.checks.sealed import SealedCheck
@@ -27,8 +28,8 @@ from sealpipe.project import SHARED, layer_ids
 from sealpipe.released import Unit
 from sealpipe.schemas.compile import Effective, effective
 from sealpipe.schemas.engine import Problem
-from sealpipe.schemas.telling.explain import Explained, explain
 from sealpipe.schemas.lint import lint
+from sealpipe.schemas.telling.explain import Explained, explain
 from sealpipe.stages.layer import layer
 from sealpipe.stages.load import units as units_of
 from sealpipe.stages.plainkeys import tree_findings
@@ -253,6 +254,7 @@ class _Run:
             found.append(
                 located(cause, document, path=local, schema=schema, locator=self.locator, set_in=str(unit))
             )
+        found += inherited(config, schema, self.locator)
         found += self.running.findings(config)
         tree = self.workspace.project.environments[unit.environment].tree
         if tree is not None and unit.service in tree.services:
