@@ -32,7 +32,7 @@ MAKERS = {*_ERRORS, "Finding", "Explained", "Misfit", "Guard"}
 _WRITTEN = re.compile(r"\berror\[([a-z]+(?:-[a-z]+)*)\]: ")  # where an error is printed without being one
 # Words that stand in a table, not in a call: module, and how to read them.
 TABLES: dict[tuple[str, str], Any] = {
-    ("documents.read", "_SCALARS"): list,
+    ("documents.parse", "_SCALARS"): list,
     ("documents.refusals", "_SYNTAX"): lambda rows: [row[1] for row in rows],
     ("schemas.telling.explain", "_BOUNDS"): lambda rows: [row[0] for row in rows.values()],
     ("schemas.telling.explain", "_PLAIN_WORDS"): lambda rows: [row[0] for row in rows.values()],
