@@ -25,6 +25,7 @@ KINDS = (
     "black-hole-reply",  # seen; nothing is answered, by any connection, until it is healed
     "delay",  # seen after a moment that is shorter than what clients wait
     "late",  # seen only when the client has given up
+    "drip",  # seen; the reply comes a byte at a time, far slower than any client waits for all of it
     "truncate",  # seen; half of the reply, and then the end
     "corrupt",  # seen; some bits of the reply are others
     "duplicate",  # seen twice
@@ -232,6 +233,12 @@ class _Connection:
                 return False
             case "black-hole-reply":
                 return self._hold()
+            case "drip":
+                assert fault is not None
+                for at in range(len(data)):
+                    self.client.sendall(data[at : at + 1])
+                    time.sleep(fault.seconds)
+                return True
             case "truncate":
                 self.client.sendall(data[: len(data) // 2])
                 return False

@@ -68,6 +68,7 @@ EXPECTED = {
     "black-hole-reply": ("timeout", 1),
     "delay": (b"told two\n", 1),
     "late": ("timeout", 1),
+    "drip": (b"told two\n", 1),
     "truncate": ("end after 4", 1),
     "corrupt": (None, 1),
     "duplicate": (b"told two\n", 2),

@@ -250,7 +250,7 @@ def test_nobody_there_is_said_at_once(credentials, opened):
     assert time.monotonic() - started < 4
 
 
-@pytest.mark.parametrize("kind", ["black-hole", "black-hole-reply"])
+@pytest.mark.parametrize("kind", ["black-hole", "black-hole-reply", "drip"])
 def test_a_server_that_is_silent_costs_no_more_than_the_timeout(kind, credentials, opened):
     with lax_endpoint("create", "swap", "delete") as lax:
         proxy = Proxy(lax.url.removeprefix("http://"))

@@ -33,6 +33,8 @@ def left() -> float:
 
 
 class Plain(socket.socket):
+    __slots__ = ()
+
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         self.settimeout(left())
         return super().recv_into(*args, **kwargs)
@@ -58,6 +60,14 @@ class Secure(ssl.SSLSocket):
         except ssl.SSLEOFError:
             self.read(1)  # raises the alert that says why, where one came
             raise
+
+
+def bound(made: object) -> None:
+    """Let every wait of a connected socket that another library made end by the deadline, too."""
+    kinds: dict[type[Any], type[Any]] = {socket.socket: Plain, ssl.SSLSocket: Secure}
+    kind = kinds.get(type(made))
+    if kind is not None:
+        made.__class__ = kind
 
 
 def _connected(connection: Any) -> socket.socket:

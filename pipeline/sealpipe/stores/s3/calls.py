@@ -17,6 +17,7 @@ from botocore.session import Session
 from sealpipe.errors import MalformedError, UnavailableError
 from sealpipe.stores.s3.place import Place
 from sealpipe.stores.s3.refusals import WRITES, code_of, error_of
+from sealpipe.stores.sockets import bound, now
 
 WORKERS = 16
 _LIMITS = (30.0, 10.0, 5.0, 3.0, 1.0)  # a client's time limits are its own, so there is one for each
@@ -75,7 +76,9 @@ class Calls:
         raise error_of(failed, operation, self.place)
 
     def _sent(self, operation: str, timeout: float, parameters: dict[str, Any]) -> Any:
-        return getattr(self._client(timeout), operation)(Bucket=self.place.bucket, **parameters)
+        client = self._client(timeout)
+        now.deadline = time.monotonic() + timeout
+        return getattr(client, operation)(Bucket=self.place.bucket, **parameters)
 
     def body(self, answer: dict[str, Any], deadline: float, limit: int) -> bytes:
         """The bytes of an object. Raises UnavailableError, MalformedError for more than `limit`."""
@@ -83,6 +86,7 @@ class Calls:
         size = 0
         failed: BaseException | None = None
         stream = answer["Body"]
+        now.deadline = deadline
         try:
             while part := stream.read(_PART):
                 parts.append(part)
@@ -136,4 +140,21 @@ class Calls:
                         tcp_keepalive=True,
                     ),
                 )
+                _bind(self._clients[limit])
             return self._clients[limit]
+
+
+def _bind(client: Any) -> None:
+    """Bound all of an answer in time: botocore bounds each read by itself, and a server that sends a byte now
+    and then would hold a request for hours.
+    """
+    for name, pool in (pools := client._endpoint.http_session._pool_classes_by_scheme).items():  # noqa: SLF001
+        kind = pool.ConnectionCls
+
+        def connect(self: Any, before: Any = kind.connect) -> None:
+            before(self)
+            bound(self.sock)
+
+        pools[name] = type(
+            pool.__name__, (pool,), {"ConnectionCls": type(kind.__name__, (kind,), {"connect": connect})}
+        )
