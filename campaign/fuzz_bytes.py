@@ -23,6 +23,7 @@ HINT = "atheris is not here: .venv/bin/pip install 'atheris==3.0.0'"
 
 def read_yaml(data: bytes) -> None:
     from sealpipe.canonical import canonical
+    from sealpipe.documents.parse import parse_yaml
     from sealpipe.documents.read import read_yaml as read
     from sealpipe.documents.write import dump_yaml
     from sealpipe.errors import InputError
@@ -34,6 +35,7 @@ def read_yaml(data: bytes) -> None:
         return
     canonical(found)
     assert read(dump_yaml(found), file="f") == found
+    assert parse_yaml(data.decode(), file="f") == found  # whichever way it was read
 
 
 def read_token(data: bytes) -> None:
