@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
+import argparse
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 import timeit
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measure import Row, Used
+from by_hand import RAW, one_notice
+from live_peers import starts
+from measure import HEAD, Row, Used, line
+from peers import python_with
+
+from repositories import Bench
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "pipeline"), str(ROOT / "tests"), str(ROOT)]
 STORES = ("consul", "etcd", "zk")
 
 
-def rows(scale: float) -> Iterator[Row]:
-    """Every row; those on servers where they are here."""
+def rows(bench: Bench, runs: int, scale: float) -> Iterator[Row]:
+    """Every row; those on servers where they are here. Idling for ten minutes is `python bench/live.py`."""
     yield from reading()
-    yield from memory(max(50, int(1000 * scale)))
+    yield from starts(bench, runs)
+    yield from memory(max(50, int(1000 * scale)), seconds=20)
     from servers.places import served
 
     with served(STORES) as places:
         for place in places:
-            yield from swapping(place, max(20, int(100 * scale)))
+            yield from swapping(place, max(60, int(200 * scale)))
 
 
 def _settings() -> Any:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, SecretStr
 
     from sealpipe import PublishedConfigDict, PublishedSettings
 
     class Db(BaseModel):
         pool_max: int
+        password: SecretStr | None = None
 
     class Orders(PublishedSettings):
         model_config = PublishedConfigDict(service="orders")
@@ -61,60 +72,101 @@ def reading() -> Iterator[Row]:
     mine, plain = (statistics.median(column) for column in zip(*pairs, strict=True))
     work = "a million reads of `live.current.db.pool_max`"
     yield Row(work, "`settings.db.pool_max` of the same object", _ms(mine), _ms(plain), "wall", "<2")
-    other = _dynaconf(number // 10)
-    if other is not None:
-        yield Row(work, "dynaconf", _ms(mine), _ms(other * 10), "wall", "x15")
+    python = python_with("dynaconf")
+    if python is not None:
+        yield Row(work, "dynaconf", _ms(mine), _ms(_dynaconf(python, number // 10) * 10), "wall", "x15")
 
 
-def _dynaconf(number: int) -> float | None:
-    try:
-        from dynaconf import Dynaconf
-    except ImportError:
-        return None
+_DYNACONF = """\
+import sys, timeit
+from dynaconf import Dynaconf
+settings = Dynaconf(settings_files=[sys.argv[1]])
+assert settings.db.pool_max == 5
+print(min(timeit.repeat("s.db.pool_max", globals={"s": settings}, number=int(sys.argv[2]), repeat=3)))
+"""
+
+
+def _dynaconf(python: str, number: int) -> float:
+    """Seconds of its best run: ours is a median."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "settings.json")
         file.write_text('{"db": {"pool_max": 5}}')
-        settings = Dynaconf(settings_files=[str(file)])
-        return min(timeit.repeat("s.db.pool_max", globals={"s": settings}, number=number, repeat=3))
+        words = [python, "-c", _DYNACONF, str(file), str(number)]
+        return float(subprocess.run(words, capture_output=True, check=True, cwd=folder).stdout)
 
 
 def _ms(seconds: float) -> Used:
     return Used(seconds * 1000, 0.0, 0.0)
 
 
-def memory(count: int) -> Iterator[Row]:
-    """Resident memory and descriptors of many objects that follow a folder store, each of its own service."""
-    from tests.live.store import OneService
-
+def memory(count: int, *, seconds: int, kind: str = "") -> Iterator[Row]:
+    """Resident memory and descriptors of many objects, each with a connection and a thread of its own, when
+    all have started and after they idled for `seconds`: on a folder, or on a server of that kind."""
     from sealpipe import Live
 
-    cls = _settings()
-    with tempfile.TemporaryDirectory() as folder:
-        shops = [OneService(Path(folder, f"s{n}")) for n in range(count)]
-        for shop in shops:
-            shop.publish({"db": {"pool_max": 5}})
-        Live(cls, source=shops[0].source).start().stop()
+    cls, where = _settings(), kind or "a folder"
+    with _sources(count, kind) as sources:
+        Live(cls, source=next(sources)).start().stop()
         before, files = _resident(), _descriptors()
-        lives = [Live(cls, source=shop.source).start() for shop in shops]
-        time.sleep(2)
-        first = _resident()
-        time.sleep(20)
-        later = _resident()
-        print(
-            f"<!-- {count} objects: {(first - before) / count:.0f} KiB each, "
-            f"{_descriptors() - files} descriptors more, {later - first:+} KiB in 20 s of idling -->"
-        )
+        lives = [Live(cls, source=source).start() for source in sources]
+        time.sleep(5)
+        first, opened, began = _resident(), _descriptors(), time.process_time()
+        seen = [first]
+        for _ in range(max(1, seconds // 10)):
+            time.sleep(min(10, seconds))
+            seen.append(_resident())
+        busy = (time.process_time() - began) / seconds * 100
+        last = _descriptors()
+        assert all(live.ready() for live in lives)
         for live in lives:
             live.stop()
     each = Used((first - before) / count, 0.0, first / 1024)
-    yield Row(f"{count:,} live objects, KiB each", "–", each, None, "wall", "")
+    grown = _ms((seen[-1] - first) / 1000)
+    name = f"{count:,} live objects on {where}"
+    idle = f"{name}, {seconds} s idle"
+    yield Row(f"{name}: KiB each, not ms", "–", each, None, "wall", "")
+    yield Row(f"{idle}: KiB more, all of them", "–", grown, None, "wall", "1024 ms")
+    yield Row(f"{idle}: descriptors more", "–", _ms((last - opened) / 1000), None, "wall", "0 ms")
+    print(
+        f"<!-- {name}: {each.wall:.0f} KiB and {(opened - files) / count:.2f} descriptors each; after "
+        f"{seconds} s {seen[-1] - first:+} KiB (at most {max(seen) - first:+}) and "
+        f"{last - opened:+} descriptors in all; {busy:.1f} % of a core -->"
+    )
+
+
+@contextmanager
+def _sources(count: int, kind: str) -> Iterator[Iterator[Any]]:
+    """One source to begin with, and `count` that share nothing."""
+    from tests.live.store import OneService
+    from tests.live.test_on_stores import Shop
+
+    from sealpipe.frozen import replace
+    from servers.places import served
+
+    if kind:
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        with served((kind,)) as places:
+            for place in places:
+                shop = Shop(place)
+                shop.publish(5)
+                source, found = shop.source, shop.keys.reader
+                keys = [partial(lambda key: key, found) for _ in range(count + 1)]  # each has its own feed
+                yield (replace(source, key=key) for key in keys)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        shops = [OneService(Path(folder, f"s{n}")) for n in range(count + 1)]
+        for one in shops:
+            one.publish({"db": {"pool_max": 5}})
+        yield (one.source for one in shops)
 
 
 def _resident() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """KiB."""
+    for row in Path("/proc/self/status").read_text().splitlines():
+        if row.startswith("VmRSS"):
+            return int(row.split()[1])
+    raise SystemExit("no VmRSS in /proc/self/status")
 
 
 def _descriptors() -> int:
@@ -122,28 +174,57 @@ def _descriptors() -> int:
 
 
 def swapping(place: Any, runs: int) -> Iterator[Row]:
-    """From the moment a head is written to the moment `live.current` is the new object."""
+    """From the moment before a head is written until a waiting reader has it: `live.current` is the new
+    object, or a raw watch by hand returned. In turns, each written by its own warm client."""
     from tests.live.test_on_stores import Shop
 
     from sealpipe import Live
-    from stores import RAW, _at
+    from sealpipe.releases.keys import head_key
+    from sealpipe.stores.base import Put
+    from sealpipe.stores.registry import open_store
+    from stores import _at
 
     shop = Shop(place)
     shop.put(shop.made(1))
-    found = []
+    by_hand = RAW[place.kind](place, 0)
+    writer, prefix = open_store(place.url, base="/")
+    key = head_key(prefix, shop.unit)
+    mine: list[float] = []
+    raw: list[float] = []
     with Live(_settings(), source=shop.source) as live:
         live.current  # noqa: B018
-        for number in range(2, runs + 2):
-            raw = shop.made(number)
-            time.sleep(0.05)
-            began = time.perf_counter()
-            shop.put(raw)
-            while live.current.db.pool_max != number:
-                time.sleep(0.0002)
-            found.append(time.perf_counter() - began)
-    by_hand = RAW[place.kind](place)
-    raw_found = by_hand.watch(runs)
+        for number in range(2, runs + 3):
+            release = shop.made(number)
+
+            def swapped(number: int = number) -> None:
+                while live.current.db.pool_max != number:
+                    time.sleep(0.0002)
+
+            def write(release: bytes = release) -> None:
+                writer.write([Put(key, release, None)])
+
+            mine.append(one_notice(swapped, write))
+            raw.append(by_hand.notice(number))
+    writer.close()
     by_hand.close()
+    del mine[0], raw[0]
     name = f"{place.kind}: published → swapped"
-    yield Row(f"{name}, p50", "a raw watch", _at(found, 0.5), _at(raw_found, 0.5), "wall", "<3")
-    yield Row(f"{name}, p99", "–", _at(found, 0.99), None, "wall", "50 ms")
+    yield Row(f"{name}, p50 of {len(mine)}", "a raw watch", _at(mine, 0.5), _at(raw, 0.5), "wall", "<3")
+    yield Row(f"{name}, p99 of {len(mine)}", "a raw watch", _at(mine, 0.99), _at(raw, 0.99), "wall", "50 ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Live objects that only wait: their memory stays what it is."
+    )
+    parser.add_argument("--objects", type=int, default=1000)
+    parser.add_argument("--idle", type=int, default=600, metavar="SECONDS")
+    parser.add_argument("--on", choices=STORES, default="", help="instead of a folder")
+    given = parser.parse_args()
+    print(HEAD)
+    for row in memory(given.objects, seconds=given.idle, kind=given.on):
+        print(line(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()

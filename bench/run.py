@@ -261,7 +261,7 @@ def shipping_much(job: Job) -> Iterator[Row]:
 def running(job: Job) -> Iterator[Row]:
     import live
 
-    yield from live.rows(job.scale)
+    yield from live.rows(job.bench, job.runs, job.scale)
 
 
 GROUPS: dict[str, Callable[[Job], Iterator[Row]]] = {
