@@ -215,16 +215,16 @@ def chunks_before_archive() -> Patches:
     real_delete, real_chunks = collecting._delete, collecting._chunks
     waiting: list[str] = []
 
-    def delete(store: Any, name: str, timeout: float) -> bool:
+    def delete(store: Any, name: str, *more: Any) -> bool:
         if "/releases/" in name:
             waiting.append(name)
             return True
-        return real_delete(store, name, timeout)
+        return real_delete(store, name, *more)
 
     def chunks(store: Any, *args: Any, **more: Any) -> int:
         count = real_chunks(store, *args, **more)
         while waiting:
-            real_delete(store, waiting.pop(), 10.0)
+            real_delete(store, waiting.pop(), 10.0, lambda _: None)
         return count
 
     return [(_P + "collect._delete", delete), (_P + "collect._chunks", chunks)]

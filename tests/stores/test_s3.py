@@ -8,11 +8,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import urllib3
 from tests.stores.pages import policy
 
+from publishing import NOW, A, content, put, release
 from sealpipe.errors import (
     ConflictError,
     DeniedError,
@@ -24,9 +27,13 @@ from sealpipe.errors import (
     UnsupportedError,
     UsageError,
 )
+from sealpipe.flows import deliver
+from sealpipe.flows.targets import Target
+from sealpipe.publishing.collect import DAY_MS, collect
 from sealpipe.stores.base import ABSENT, Check, Delete, Put
 from sealpipe.stores.registry import open_store
 from sealpipe.stores.s3 import conditions
+from sealpipe.stores.s3 import store as s3_store
 from sealpipe.testing import store_contract
 from servers.fixtures import need
 from servers.lax import lax_endpoint
@@ -415,19 +422,56 @@ def test_a_versioned_bucket_with_object_lock(server, opened, store_prefix):
     bucket = f"locked-{store_prefix.strip('/')}"
     raw.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
     places = iter(range(100))
-    for check in (store_contract.swap, store_contract.delete, store_contract.create_only):
+    lock = "lock=compliance:1d"
+    for check, options in (
+        (store_contract.swap, lock),
+        (store_contract.create_only, lock),
+        (store_contract.delete, ""),
+    ):
         place = f"contract{next(places)}"
-        check(lambda place=place: opened(server.url, place, bucket, "lock=compliance:1d"))
+        check(lambda place=place, options=options: opened(server.url, place, bucket, options))
     store = opened(server.url, "shop", bucket, "lock=compliance:1d")
     key = "dev/releases/a/1"
     store.write([Put(key, b"evidence", ABSENT)])
-    store.write([Delete(key)])
+    with pytest.raises(DeniedError) as caught:
+        store.write([Delete(key)])
+    assert caught.value.word == "object-locked"
+    with pytest.raises(ConflictError):
+        store.write([Delete(key, '"another"')])
+    store.write([Delete("dev/releases/a/none")])
+    assert store.get(key).value == b"evidence"
+    opened(server.url, "shop", bucket).write([Delete(key)])  # who knows of no lock
     assert store.get(key) is None
     (version,) = raw.list_object_versions(Bucket=bucket, Prefix=f"shop/{key}")["Versions"]
     assert version["Size"] == len(b"evidence")
     with pytest.raises(raw.exceptions.ClientError) as caught:
         raw.delete_object(Bucket=bucket, Key=f"shop/{key}", VersionId=version["VersionId"])
     assert caught.value.response["Error"]["Code"] == "AccessDenied"
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+def test_collection_leaves_what_is_locked_and_says_so(server, opened, store_prefix, monkeypatch):
+    bucket = f"kept-{store_prefix.strip('/')}"
+    client(server).create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    store = opened(server.url, "shop", bucket, "lock=governance:1d")
+    for number in range(3):
+        large = {"x": "y" * 200_000, "n": number}
+        put(store, [content(A, large)], now=NOW + number)
+    old = [key for key in store.keys("dev/") if "/heads/" not in key]
+    target = Target("s3:", store, "")
+    monkeypatch.setattr(deliver, "collect", partial(collect, keep=1))
+
+    notes = deliver.collected(target, [A], now_ms=NOW + 2 * DAY_MS)
+    assert [(note.word, note.severity) for note in notes] == [("not-collected", "warning")]
+    assert "2 keys" in notes[0].what
+    assert [key for key in store.keys("dev/") if "/heads/" not in key] == old
+
+    day = timedelta(days=1, minutes=1)
+    monkeypatch.setattr(s3_store, "_now", lambda: datetime.now(UTC) + day)
+    assert deliver.collected(target, [A], now_ms=NOW + 2 * DAY_MS) == []
+    left = [key for key in store.keys("dev/") if "/heads/" not in key]
+    assert len(left) == len(old) // 3
+    assert release(store, A).draft.values["n"] == 2
 
 
 @pytest.mark.parametrize("server", SERVERS, indirect=True)

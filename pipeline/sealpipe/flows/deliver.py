@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from sealpipe.errors import Finding, RefusedError, SealpipeError, StoreError
 from sealpipe.flows.targets import Target, mirrors_of, opened
 from sealpipe.frozen import NamedTuple
 from sealpipe.model import Batch, Broken, Head, Receipt, TreeReport, Workspace
-from sealpipe.publishing.collect import collect
+from sealpipe.publishing.collect import MANY, collect
 from sealpipe.publishing.heads import Reader, digests, head, heads, needs
 from sealpipe.publishing.mirror import mirror
 from sealpipe.publishing.publish import StateCheck, publish, release_of
@@ -83,10 +84,15 @@ def to_tree(
 
 def read_back(batch: Batch, receipts: Sequence[Receipt], target: Target, reader: Reader) -> Iterable[Finding]:
     """Each published unit as a reader gets it: our release, or one above it."""
-    for signed in release_of(receipts, batch):
+    done = release_of(receipts, batch)
+    listed: Mapping[Unit, Head | Broken] = {}
+    if len(done) >= MANY:
+        with suppress(SealpipeError):  # then each for itself, which says what is wrong with it
+            listed = heads(target.store, target.prefix, batch.environment, reader)
+    for signed in done:
         problem = ""
         try:
-            now = head(target.store, target.prefix, signed.unit, reader)
+            now = listed.get(signed.unit) or head(target.store, target.prefix, signed.unit, reader)
         except SealpipeError as error:
             problem = error.finding.what
         else:
@@ -155,9 +161,12 @@ def _copy(
 
 def collected(target: Target, units: Sequence[Unit], *, now_ms: int) -> list[Finding]:
     """Collect old archives and chunks of these units; a store that fails at it is a note, no failure."""
+    locked: list[str] = []
+    what = ""
     try:
-        collect(target.store, target.prefix, units, needs=needs, now_ms=now_ms)
+        collect(target.store, target.prefix, units, needs=needs, now_ms=now_ms, locked=locked.append)
     except StoreError as error:
         what = f"old releases were not collected: {error.finding.what}"
-        return [Finding("not-collected", what, severity="warning")]
-    return []
+    if locked and not what:
+        what = f"old releases are locked in the store and stay for now: {len(locked)} keys"
+    return [Finding("not-collected", what, severity="warning")] if what else []

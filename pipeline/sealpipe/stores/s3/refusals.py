@@ -27,6 +27,7 @@ from sealpipe.stores.s3.place import Place
 WRITES = ("put_object", "delete_object")
 _ACTIONS = {
     "get_object": "s3:GetObject",
+    "head_object": "s3:GetObject",
     "put_object": "s3:PutObject",
     "delete_object": "s3:DeleteObject",
     "list_objects_v2": "s3:ListBucket",

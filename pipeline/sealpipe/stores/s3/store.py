@@ -15,7 +15,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from sealpipe.errors import ConflictError, MalformedError, TooLargeError, UnavailableError, UnsupportedError
+from sealpipe.errors import (
+    ConflictError,
+    DeniedError,
+    MalformedError,
+    TooLargeError,
+    UnavailableError,
+    UnsupportedError,
+)
 from sealpipe.stores.base import ABSENT, Check, Delete, Entry, Limits, Op, Put, check_key, check_prefix
 from sealpipe.stores.s3 import conditions
 from sealpipe.stores.s3.calls import WORKERS, Calls
@@ -96,6 +103,8 @@ class S3Store:
         deadline = time.monotonic() + timeout
         conditional = isinstance(op, Delete) and op.expect is not None
         conditions.require(self._calls, op.key, timeout, deletes=conditional)
+        if isinstance(op, Delete) and self._locks(op.key):
+            self._refuse_locked(op, _left(deadline))
         parameters: dict[str, Any] = {"Key": self._place.root + op.key}
         if op.expect == ABSENT:
             parameters["IfNoneMatch"] = "*"
@@ -118,11 +127,29 @@ class S3Store:
             found["ServerSideEncryption"] = self._place.sse
         if self._place.kms_key:
             found["SSEKMSKeyId"] = self._place.kms_key
-        if self._place.lock and key.split("/")[1:2] and key.split("/")[1] in _LOCKED:
-            until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=self._place.lock_days)
+        if self._locks(key):
+            until = _now() + datetime.timedelta(days=self._place.lock_days)
             found |= {"ObjectLockMode": self._place.lock, "ObjectLockRetainUntilDate": until}
             found["ChecksumAlgorithm"] = "CRC32"  # S3 asks for one with a lock
         return found
+
+    def _locks(self, key: str) -> bool:
+        return bool(self._place.lock) and key.split("/")[1:2] != [] and key.split("/")[1] in _LOCKED
+
+    def _refuse_locked(self, op: Delete, timeout: float) -> None:
+        """A delete would only hide what stays; DeniedError [object-locked] says that it is there."""
+        found = self._calls.send("head_object", timeout, Key=self._place.root + op.key)
+        if not found or op.expect not in (None, _etag(found)):
+            return  # nothing there to delete, as S3 will say itself
+        # Not everybody is told of a lock; when it was written, everybody is.
+        written = found.get("LastModified")
+        until = found.get("ObjectLockRetainUntilDate") or (
+            written and written + datetime.timedelta(days=self._place.lock_days)
+        )
+        if until and until > _now():
+            raise DeniedError(
+                "object-locked", f"{op.key} is locked until {until:%Y-%m-%d %H:%M} UTC; nothing was deleted"
+            )
 
     # ---- waiting
 
@@ -154,6 +181,10 @@ class S3Store:
         """Ends a `wait` between two looks; one that is under way ends with its answer or time limit."""
         self._closed.set()
         self._calls.close()
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 def _one(ops: Sequence[Op]) -> Put | Delete | None:
