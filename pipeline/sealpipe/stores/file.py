@@ -32,7 +32,7 @@ from sealpipe.errors import (
 )
 from sealpipe.files import locked, sync_folder
 from sealpipe.stores.base import ABSENT, Delete, Entry, Op, Put, check_key, check_prefix
-from sealpipe.stores.folders import BELOW, FOLDER, list_keys, read_file, side_by_side
+from sealpipe.stores.folders import BELOW, FOLDER, Walk, list_keys, side_by_side
 from sealpipe.stores.single import LIMITS, check_apart, one_change, unmet
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -88,20 +88,23 @@ class FileStore:
     def keys(self, prefix: str, *, timeout: float = 10.0) -> list[str]:  # noqa: ARG002
         check_prefix(prefix)
         found: list[str] = []
-        with self._store_errors():
-            folder = self._open_folder(prefix.split("/")[:-1])
+        with self._store_errors(), Walk(self._folder) as walk:
+            folder = walk.folder(prefix.split("/")[:-1])
             if folder is not None:
-                try:
-                    list_keys(folder, prefix, found)
-                finally:
-                    os.close(folder)
+                list_keys(folder, prefix, found)
         return sorted(found)
 
     def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
-        for key in self.keys(prefix, timeout=timeout):
-            entry = self.get(key)
-            if entry is not None:  # deleted since it was listed
-                yield entry
+        with Walk(self._folder) as walk:
+            for key in self.keys(prefix, timeout=timeout):
+                with self._store_errors():
+                    value = walk.read(key)
+                    if (
+                        value is None
+                    ):  # deleted since it was listed; or its folder was, and is another one now
+                        value = self._read(key)
+                if value is not None:
+                    yield Entry(key, value, version_of(value))
 
     def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
         for failure in self.write_each([ops], timeout=timeout):
@@ -185,24 +188,27 @@ class FileStore:
     def _held(self, writes: Sequence[Sequence[Op]]) -> tuple[int, StoreError | None]:
         """How many of the writes, from the first, find what they expect, and what stops the next."""
         known: dict[str, str] = {}
-        for count, ops in enumerate(writes):
-            try:
-                for op in ops:
-                    if op.expect is not None and op.key not in known:
-                        value = self._read(op.key)
-                        known[op.key] = ABSENT if value is None else version_of(value)
-            except (OSError, StoreError) as error:
-                if not count:
-                    raise
-                return count, error if isinstance(error, StoreError) else _store_error(error, self._folder)
-            if (conflict := unmet(ops, known)) is not None:
-                return count, conflict
+        with Walk(self._folder) as walk:
+            for count, ops in enumerate(writes):
+                try:
+                    for op in ops:
+                        if op.expect is not None and op.key not in known:
+                            value = walk.read(op.key)
+                            known[op.key] = ABSENT if value is None else version_of(value)
+                except (OSError, StoreError) as error:
+                    if not count:
+                        raise
+                    failure = error if isinstance(error, StoreError) else _store_error(error, self._folder)
+                    return count, failure
+                if (conflict := unmet(ops, known)) is not None:
+                    return count, conflict
         return len(writes), None
 
     def _put_each(self, root: int, puts: Sequence[Put]) -> list[StoreError | None]:
         """All contents on disk, then all names, then all folders. Raises OSError before the first name."""
         names = [tuple(put.key.split("/")) for put in puts]
-        temporaries = [_TEMPORARY + secrets.token_hex(8) for _ in puts]
+        unlike = _TEMPORARY + secrets.token_hex(8)
+        temporaries = [f"{unlike}-{number}" for number in range(len(puts))]
         failed: OSError | None = None
         done = 0
         with _entered(root, [name[:-1] for name in names]) as folders:
@@ -225,16 +231,8 @@ class FileStore:
         return found if failed is None else [*found, _store_error(failed, self._folder)]
 
     def _read(self, key: str) -> bytes | None:
-        *parents, name = key.split("/")
-        folder = self._open_folder(parents)
-        if folder is None:
-            return None
-        try:
-            with suppress(FileNotFoundError):
-                return read_file(name, folder)
-            return None
-        finally:
-            os.close(folder)
+        with Walk(self._folder) as walk:
+            return walk.read(key)
 
     def _stamp(self, key: str) -> tuple[int, ...] | None:
         # A rename always brings another inode or another time, so equal stamps need no reading.
@@ -243,21 +241,6 @@ class FileStore:
                 found = (self._folder / key).lstat()
                 return (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
             return None
-
-    def _open_folder(self, names: Sequence[str]) -> int | None:
-        try:
-            folder = os.open(self._folder, FOLDER)
-        except FileNotFoundError:
-            return None
-        for name in names:
-            try:
-                below = os.open(name, BELOW, dir_fd=folder)
-            except FileNotFoundError:
-                return None
-            finally:
-                os.close(folder)
-            folder = below
-        return folder
 
     @contextmanager
     def _store_errors(self) -> Iterator[None]:

@@ -7,8 +7,9 @@ import os
 import stat
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Self, TypeVar
 
 from sealpipe.errors import MalformedError, UnsupportedError
 from sealpipe.stores.base import check_key
@@ -21,6 +22,49 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _THREADS = 4  # that wait for the disk at once
 
 T = TypeVar("T")
+
+
+class Walk:
+    """From one folder of a store to the next, by names below its root; open is what leads to the last one.
+
+    It holds the folders that it has open whatever becomes of their names: made for one call or listing.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self._root = root
+        self._names: list[str] = []
+        self._open: list[int] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._open:
+            os.close(self._open.pop())
+
+    def folder(self, names: Sequence[str]) -> int | None:
+        """The descriptor of a folder, good until the next call; None where it or one above it is missing."""
+        try:
+            if not self._open:
+                self._open.append(os.open(self._root, FOLDER))
+            while self._names != list(names[: len(self._names)]):
+                self._names.pop()
+                os.close(self._open.pop())
+            for name in names[len(self._names) :]:
+                self._open.append(os.open(name, BELOW, dir_fd=self._open[-1]))
+                self._names.append(name)
+        except FileNotFoundError:
+            return None
+        return self._open[-1]
+
+    def read(self, key: str) -> bytes | None:
+        """The content under a key, None where there is none. Raises OSError and MalformedError."""
+        *parents, name = key.split("/")
+        folder = self.folder(parents)
+        if folder is not None:
+            with suppress(FileNotFoundError):
+                return read_file(name, folder)
+        return None
 
 
 def read_file(name: str, folder: int) -> bytes | None:
