@@ -10,19 +10,21 @@ import pytest
 import urllib3
 
 from sealpipe.stores.base import Fact, Put
-from sealpipe.stores.probes.clock import clock
+from sealpipe.stores.probes.clock import ahead, clock
 from sealpipe.stores.probes.etcd import HOLES
 from sealpipe.stores.probes.facts import Asked, store_facts
 from sealpipe.stores.probes.local import open_mark
 from sealpipe.stores.probes.versions import holes, parse_version
 from sealpipe.stores.probes.zk import HOLES as ZK_HOLES
 from sealpipe.stores.registry import open_store
+from servers.certificates import Authority
 from servers.consul import TOKEN
 from servers.etcd import call, token_of
 from servers.fixtures import need
 from servers.places import Place
 from servers.processes import Running
 from servers.s3 import BUCKET
+from servers.zookeeper import start_zookeeper
 
 
 def facts(url: str, *, publisher: bool = True) -> list[Fact]:
@@ -46,7 +48,7 @@ def test_every_store_is_known_and_keeps_its_word(place: Place) -> None:
         assert holds(found, "ok", NAMES[place.kind])
     assert holds(found, "ok", "conditional writes hold")
     assert holds(found, "ok", "answers in")
-    assert holds(found, "ok", "its clock agrees") or place.kind == "zk"
+    assert holds(found, "ok", "its clock agrees")
     store, prefix = open_store(place.url, base="/")
     assert store.keys(prefix) == [], "the probe is removed"
     store.close()
@@ -193,6 +195,36 @@ def test_users_of_etcd(
 def test_which_versions_have_which_hole(version: str, names: list[str]) -> None:
     found = [fact.text.rpartition("(")[2].rstrip(")") for fact in holes("etcd", version, HOLES)]
     assert sorted(found) == sorted(names)
+
+
+def test_zookeeper_over_tls(
+    server_folder: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("zookeeper")
+    server = start_zookeeper(server_folder, tls=authority)
+    try:
+        url = f"zk+tls://127.0.0.1:{server.port}/shop"
+        monkeypatch.setenv("SEALPIPE_ZK_CACERT", str(authority.certificate))
+        found = facts(url)
+        assert holds(found, "ok", "ZooKeeper 3.")
+        assert holds(found, "ok", "its clock agrees")
+        monkeypatch.delenv("SEALPIPE_ZK_CACERT")
+        assert holds(facts(url), "unknown", "certificate")
+    finally:
+        server.kill()
+
+
+def test_a_clock_of_zookeeper_that_is_wrong(zookeeper: Running, store_prefix: str) -> None:
+    store, prefix = open_store(f"zk://{zookeeper.address}/{store_prefix}x", base="/")
+    try:
+        store.write([Put(f"{prefix}dev/a", b"1", None)])
+        written = store.written(f"{prefix}dev/a")  # type: ignore[attr-defined]
+        assert abs(written - time.time()) < 5
+        assert store.written(f"{prefix}dev/none") is None  # type: ignore[attr-defined]
+    finally:
+        store.close()
+    assert ahead(-3600).mark == "warning"
+    assert "3,600 s behind this one" in ahead(-3600).text
 
 
 def test_versions_of_zookeeper() -> None:

@@ -19,9 +19,15 @@ def clock(headers: Mapping[str, str], now: float | None = None) -> list[Fact]:
     except (ValueError, TypeError):
         return []
     here = time.time() if now is None else now
-    off = there.timestamp() + 0.5 - here
-    if abs(off) <= MUCH:
-        return [Fact("ok", f"its clock agrees with this one to {max(1, round(abs(off)))} s")]
-    way = "ahead of" if off > 0 else "behind"
-    what = f"its clock is {abs(off):,.0f} s {way} this one; after a lost store, new releases count by time"
-    return [Fact("warning", what, "set the clock of whichever is wrong: timedatectl")]
+    return [ahead(there.timestamp() + 0.5 - here)]
+
+
+def ahead(seconds: float) -> Fact:
+    """What it means that a server's clock is so far ahead of ours; negative: behind it."""
+    if abs(seconds) <= MUCH:
+        return Fact("ok", f"its clock agrees with this one to {max(1, round(abs(seconds)))} s")
+    way = "ahead of" if seconds > 0 else "behind"
+    what = (
+        f"its clock is {abs(seconds):,.0f} s {way} this one; after a lost store, new releases count by time"
+    )
+    return Fact("warning", what, "set the clock of whichever is wrong: timedatectl")

@@ -14,6 +14,7 @@ from contextlib import suppress
 from sealpipe.errors import ConflictError, DeniedError, SealpipeError, StoreError
 from sealpipe.frozen import NamedTuple
 from sealpipe.stores.base import ABSENT, Delete, Fact, Put, Store
+from sealpipe.stores.probes.clock import ahead
 from sealpipe.stores.probes.policies import to_paste
 from sealpipe.stores.registry import examine, open_store, scheme_of
 
@@ -82,6 +83,7 @@ def _rights(asked: Asked, store: Store, prefix: str) -> Iterator[Fact]:
     if scheme_of(asked.url) == "file" and not store.keys(prefix):
         return  # a look does not make the folder
     key = f"{prefix}{asked.folder}{secrets.token_hex(8)}"
+    began = time.time()
     try:
         store.write([Put(key, b"probe", ABSENT)], timeout=asked.timeout)
     except DeniedError:
@@ -90,8 +92,10 @@ def _rights(asked: Asked, store: Store, prefix: str) -> Iterator[Fact]:
     except StoreError as error:
         yield _failed(error, "problem" if asked.publisher else "unknown")
         return
+    ended = time.time()
     try:
         yield _may(asked)
+        yield from _clock(asked, store, key, (began + ended) / 2)
         yield from _promises(asked, store, key)
         yield from _outside(asked, store, prefix, key)
     except StoreError as error:
@@ -100,6 +104,14 @@ def _rights(asked: Asked, store: Store, prefix: str) -> Iterator[Fact]:
         with suppress(StoreError):
             store.write([Delete(key)], timeout=asked.timeout)
     yield from _left(asked, store, key)
+
+
+def _clock(asked: Asked, store: Store, key: str, here: float) -> Iterator[Fact]:
+    """Of a server that tells the time by what it writes alone."""
+    written = getattr(store, "written", None)
+    there = written(key, timeout=asked.timeout) if callable(written) else None
+    if there is not None:
+        yield ahead(there - here)
 
 
 def _may_not(asked: Asked) -> Fact:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import socket
+import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 from sealpipe.stores.base import Fact, Store
 from sealpipe.stores.probes.local import open_mark
 from sealpipe.stores.probes.policies import to_paste
 from sealpipe.stores.probes.versions import Hole, holes
-from sealpipe.stores.zk.place import parse_place
+from sealpipe.stores.zk.place import Place, parse_place
 
 HOLES = (
     Hole(
@@ -24,9 +26,9 @@ LIMIT = 64 * 1024
 
 
 def examine(url: str, store: Store, *, base: str, timeout: float) -> Iterator[Fact]:  # noqa: ARG001
-    """Facts about the servers of a `zk:` URL. By TLS the four letter words are not asked."""
+    """Facts about the servers of a `zk:` URL. Their clock is told by the probe's znode alone."""
     place = parse_place(url, os.environ)
-    said = "" if place.tls else _srvr(place.hosts, timeout)
+    said = _srvr(place, timeout)
     found = re.search(r"Zookeeper version: (\S+?)(?:-|,|\s)", said)
     mode = re.search(r"Mode: (\w+)", said)
     if found:
@@ -34,33 +36,40 @@ def examine(url: str, store: Store, *, base: str, timeout: float) -> Iterator[Fa
         yield Fact("ok", f"ZooKeeper {found[1]}{f', {mode[1]}' if mode else ''}{count}")
         yield from holes("ZooKeeper", found[1], HOLES)
     else:
-        yield Fact("unknown", "its version is not told (the word srvr is not allowed, or TLS is used)")
+        yield Fact("unknown", "its version is not told (the word srvr is not allowed)")
     if not place.creator:
         what = "what is made here belongs to anyone: whoever reaches it may read and write"
         yield Fact(open_mark(url), what, f"name an identity and ?acl=creator; {to_paste(url)}")
 
 
-def _srvr(hosts: tuple[str, ...], timeout: float) -> str:
-    """The answer of the first host that gives one."""
+def _srvr(place: Place, timeout: float) -> str:
+    """The answer of the first host that gives one, which it does over TLS as well."""
+    from sealpipe.stores.zk.session import tls_context  # needs kazoo, which is there when a store was opened
+
+    context = tls_context(place) if place.tls else None
     deadline = time.monotonic() + timeout
-    for host in hosts:
+    for host in place.hosts:
         name, _, port = host.rpartition(":")
+        name = name.strip("[]")
         left = deadline - time.monotonic()
         if left <= 0:
             break
         try:
-            with socket.create_connection(
-                (name.strip("[]"), int(port)), timeout=min(left, 2.0)
-            ) as connection:
-                connection.sendall(b"srvr")
-                return _all(connection)
+            with socket.create_connection((name, int(port)), timeout=min(left, 2.0)) as connection:
+                if context is None:
+                    return _said(connection, deadline)
+                with context.wrap_socket(connection, server_hostname=name) as secure:
+                    return _said(secure, deadline)
         except (OSError, ValueError):
             continue
     return ""
 
 
-def _all(connection: socket.socket) -> str:
+def _said(connection: socket.socket, deadline: float) -> str:
+    connection.sendall(b"srvr")
     reply = b""
-    while len(reply) < LIMIT and (part := connection.recv(4096)):
-        reply += part
+    # Over TLS a server may close without saying so first, which is no harm after all of the answer.
+    with suppress(ssl.SSLError):
+        while len(reply) < LIMIT and time.monotonic() < deadline and (part := connection.recv(4096)):
+            reply += part
     return reply.decode("ascii", "replace")

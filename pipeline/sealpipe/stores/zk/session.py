@@ -61,7 +61,7 @@ class Session:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._tls = _context(place) if place.tls else None
+        self._tls = tls_context(place) if place.tls else None
         self.acl = _acl(place)
         self._begin()
 
@@ -368,7 +368,8 @@ def _acl(place: Place) -> list[Any]:
     return found
 
 
-def _context(place: Place) -> ssl.SSLContext:
+def tls_context(place: Place) -> ssl.SSLContext:
+    """How a server is asked for its certificate and told ours. Raises UsageError [bad-tls-files]."""
     problem = ""
     try:
         context = ssl.create_default_context(cafile=place.authority or None)

@@ -81,6 +81,15 @@ class ZkStore:
 
         return _entry(key, _answer(self._session.read(send, time.monotonic() + timeout)[-1]))
 
+    def written(self, key: str, *, timeout: float = 10.0) -> float | None:
+        """When the key was last written, by the servers' clock, in Unix time; None where it is not there."""
+        check_key(key)
+        path = self._path(key)
+        deadline = time.monotonic() + timeout
+        [found] = self._session.read(lambda client: [client.exists_async(path)], deadline)
+        stat = _answer(found)
+        return None if stat is None else float(stat.mtime) / 1000
+
     def keys(self, prefix: str, *, timeout: float = 10.0) -> list[str]:
         deadline = time.monotonic() + timeout
         found: list[str] = []
