@@ -308,6 +308,7 @@ def patch(old: dict[str, Any], new: dict[str, Any]) -> None:
                 continue  # an initializer that `frozen` has made in the meantime
             target.__code__ = here.__code__
             target.__defaults__ = here.__defaults__
+            target.__kwdefaults__ = here.__kwdefaults__
         elif isinstance(here, type) and isinstance(there, type) and here is not there:
             patch(dict(vars(there)), dict(vars(here)))
 

@@ -26,6 +26,7 @@ from sealpipe.tokens import (
     parse_token,
     place,
     place_tag,
+    sealed_paths,
 )
 
 TEXT = token(b"x", "checkout", "db", "password")
@@ -172,3 +173,10 @@ def test_no_nacl_is_imported():
     command = [sys.executable, "-c", code]
     root = Path(__file__).parent.parent / "pipeline"
     assert subprocess.run(command, capture_output=True, text=True, cwd=root, check=True).stdout == "False\n"
+
+
+def test_where_sealed_values_stand() -> None:
+    sealed = "ENC[NACL1,type:str,data:x]"
+    values = {"a": sealed, "b": {"c": "plain", "d": [1, sealed, {"e": sealed}]}, "f": None}
+    assert sealed_paths(values) == [("a",), ("b", "d", 1), ("b", "d", 2, "e")]
+    assert sealed_paths("plain") == []

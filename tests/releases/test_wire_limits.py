@@ -11,7 +11,7 @@ import pytest
 from release_builder import Recipe
 from sealpipe.canonical import canonical
 from sealpipe.errors import TrustError
-from sealpipe.released import Order
+from sealpipe.released import SEQ_LIMIT, Order
 from sealpipe.releases.wire import (
     CHUNKS_MAGIC,
     MAGIC,
@@ -137,6 +137,7 @@ def test_more_or_fewer_signatures(count: int, least: int) -> None:
     found = word(lambda: Cursor(bytes([count]) + bytes(96 * count)).pairs(least=least))
     assert found[1] == f"the release has a list of signatures that is not {least} to 16 long"
     if least:
+        assert word(Cursor(bytes([count]) + bytes(96 * count)).pairs) == found
         with pytest.raises(ValueError, match=re.escape("there are 1 to 16 signatures")):
             encode_state([PAIR] * count, b"")
 
@@ -163,3 +164,25 @@ def test_a_chunk_has_131072_bytes() -> None:
     found = parse_locator(locator)
     assert found is not None
     assert (found.chunks, found.size) == (2, 131_073)
+
+
+def located(**change: int) -> bool:
+    fields = {"trust": 1, "seq": 1, "rid": "0" * 32, "chunks": 1, "size": 1, "digest": "0" * 64}
+    try:
+        return parse_locator(CHUNKS_MAGIC + canonical(fields | change)) is not None
+    except TrustError:
+        return False
+
+
+def test_numbers_of_a_locator() -> None:
+    assert located()
+    assert located(trust=10**10 - 1)
+    assert not located(trust=0)
+    assert not located(trust=10**10)
+    assert located(seq=0)
+    assert located(seq=SEQ_LIMIT - 1)
+    assert not located(seq=-1)
+    assert not located(seq=SEQ_LIMIT)
+    assert located(chunks=32, size=RELEASE)
+    assert not located(chunks=33, size=RELEASE + 1)
+    assert not located(chunks=0, size=0)

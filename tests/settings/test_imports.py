@@ -65,6 +65,8 @@ def test_a_load_imports_one_store_and_nothing_of_the_pipeline(modules: set[str])
     assert {name for name in ours if name.startswith("sealpipe.stores.")} == {
         "sealpipe.stores.base",
         "sealpipe.stores.file",
+        "sealpipe.stores.folders",
         "sealpipe.stores.registry",
+        "sealpipe.stores.single",
     }
     assert "sealpipe.client.throwaway" not in ours
