@@ -17,6 +17,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 PYTEST_ARGS ?=
+# One more than there are cores: many tests wait for a server.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 # The second reader of the formats runs on Node; its test is skipped, and says so, where there is no npm.
 SECOND_READER := $(if $(shell command -v npm),tests/another/node_modules/.package-lock.json)
 SHELL := /bin/bash
@@ -29,7 +31,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/sealpipe demo $(DEMO_ARGS)
 
 test: $(VENV)/.dev $(SECOND_READER)
-	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
