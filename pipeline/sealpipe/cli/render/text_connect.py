@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 
@@ -14,6 +15,11 @@ def snippet(kind: str, variables: Mapping[str, str], service: str, key_file: str
     return _SNIPPETS[kind](variables, service, key_file)
 
 
+def _quoted(value: str, *, dollars: bool = False) -> str:
+    """In double quotes, as YAML and systemd read them. `dollars`: where `$NAME` would be replaced."""
+    return json.dumps(value.replace("$", "$$") if dollars else value, ensure_ascii=False)
+
+
 def _env(variables: Mapping[str, str], service: str, key_file: str) -> list[str]:
     found = {**variables, "SEALPIPE_KEY_FILE": key_file or "/path/to/the/key"}
     return [f"export {name}={shlex.quote(value)}" for name, value in found.items()] + [
@@ -23,19 +29,20 @@ def _env(variables: Mapping[str, str], service: str, key_file: str) -> list[str]
 
 def _docker(variables: Mapping[str, str], service: str, key_file: str) -> list[str]:
     secret = f"{service}-key"
-    where = key_file or f"./{secret}   # where the key is"
     lines = ["services:", f"  {service}:", "    environment:"]
     found = {
         **variables,
         "SEALPIPE_KEY_FILE": f"/run/secrets/{secret}",
         "SEALPIPE_CACHE": _CACHE,
     }
-    lines += [f'      {name}: "{value}"' for name, value in found.items()]
+    lines += [f"      {name}: {_quoted(value, dollars=True)}" for name, value in found.items()]
     lines += [
         f"    secrets: [{secret}]",
         f"    volumes: [{service}-cache:{_CACHE}]   # survives restarts",
         "secrets:",
-        f"  {secret}: {{file: {where}}}" if key_file else f"  {secret}: {{external: true}}",
+        f"  {secret}: {{file: {_quoted(key_file, dollars=True)}}}"
+        if key_file
+        else f"  {secret}: {{external: true}}",
         "volumes:",
         f"  {service}-cache: {{}}",
     ]
@@ -50,7 +57,7 @@ def _k8s(variables: Mapping[str, str], service: str, key_file: str) -> list[str]
     }
     width = max(len(name) for name in found) + 1
     lines = ["env:"]
-    lines += [f'  - {{name: {name + ",":<{width}} value: "{value}"}}' for name, value in found.items()]
+    lines += [f"  - {{name: {name + ',':<{width}} value: {_quoted(value)}}}" for name, value in found.items()]
     lines[-1] += "   # a volume that survives restarts"
     lines += [
         "volumeMounts:",
@@ -65,10 +72,13 @@ def _k8s(variables: Mapping[str, str], service: str, key_file: str) -> list[str]
 
 
 def _systemd(variables: Mapping[str, str], service: str, key_file: str) -> list[str]:
+    where = (key_file or f"/etc/sealpipe/{service}.key").replace("%", "%%")
     lines = ["[Service]"]
-    lines += [f'Environment="{name}={value.replace("%", "%%")}"' for name, value in variables.items()]
     lines += [
-        f"LoadCredential=sealpipe-key:{key_file or f'/etc/sealpipe/{service}.key'}",
+        f"Environment={_quoted(f'{name}={value}'.replace('%', '%%'))}" for name, value in variables.items()
+    ]
+    lines += [
+        f"LoadCredential=sealpipe-key:{where}",
         'Environment="SEALPIPE_KEY_FILE=%d/sealpipe-key"',
         f"CacheDirectory=sealpipe/{service}",
         'Environment="SEALPIPE_CACHE=%C/sealpipe/' + service + '"',
@@ -79,7 +89,7 @@ def _systemd(variables: Mapping[str, str], service: str, key_file: str) -> list[
 def _github(variables: Mapping[str, str], service: str, key_file: str) -> list[str]:  # noqa: ARG001
     name = f"{service}_KEY".upper().replace("-", "_")
     lines = ["env:"]
-    lines += [f'  {variable}: "{value}"' for variable, value in variables.items()]
+    lines += [f"  {variable}: {_quoted(value)}" for variable, value in variables.items()]
     lines.append(f"  SEALPIPE_KEY: ${{{{ secrets.{name} }}}}   # gh secret set {name} < the key")
     return lines
 
