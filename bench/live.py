@@ -130,7 +130,8 @@ def memory(count: int, *, seconds: int, kind: str = "") -> Iterator[Row]:
     print(
         f"<!-- {name}: {each.wall:.0f} KiB and {(opened - files) / count:.2f} descriptors each; after "
         f"{seconds} s {seen[-1] - first:+} KiB (at most {max(seen) - first:+}) and "
-        f"{last - opened:+} descriptors in all; {busy:.1f} % of a core -->"
+        f"{last - opened:+} descriptors in all; {busy:.1f} % of a core; KiB more, minute by minute: "
+        f"{', '.join(str(one - first) for one in seen[6::6]) or 'none'} -->"
     )
 
 
