@@ -214,3 +214,38 @@ def test_find_root(root: Path, tmp_path: Path) -> None:
         find_root(tmp_path)
     assert caught.value.word == "no-repository"
     assert caught.value.finding.hint == ("sealpipe init",)
+
+
+def test_files_of_a_folder_at_once_are_read_as_one_by_one(tmp_path: Path) -> None:
+    folder = tmp_path / "environments"
+    folder.mkdir()
+    (folder / "a.yaml").write_bytes(b"a: 1\n")
+    (folder / "empty.yaml").write_bytes(b"")
+    (folder / "below").mkdir()
+    (folder / "large.yaml").write_bytes(b"x" * (FILE_LIMIT + 1))
+    (folder / "full.yaml").write_bytes(b"x" * FILE_LIMIT)
+    (folder / "link.yaml").symlink_to(folder / "a.yaml")
+    (tmp_path / "linked").symlink_to(folder)
+    os.mkfifo(folder / "pipe.yaml")
+    names = [
+        *sorted(path.name for path in folder.iterdir()),
+        "missing.yaml",
+        "..",
+        ".",
+        "",
+        "a\\b",
+        "a\nb",
+        "../environments/a.yaml",
+    ]
+    for place in ("environments", "environments/below", "linked", "missing", "environments/a.yaml", "../x"):
+        tree = WorkTree(tmp_path)
+
+        def alone(name: str, tree: WorkTree = tree, place: str = place) -> object:
+            try:
+                return tree.read(f"{place}/{name}")
+            except InputError as error:
+                return error.findings
+
+        found = WorkTree(tmp_path).read_each(place, names)
+        assert [f.findings if isinstance(f, InputError) else f for f in found] == [alone(n) for n in names]
+    assert WorkTree(folder).read_each("", ["a.yaml", "missing"]) == [b"a: 1\n", None]

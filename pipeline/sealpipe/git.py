@@ -9,13 +9,15 @@ from __future__ import annotations
 import functools
 import os
 import re
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from sealpipe.errors import SealpipeError, UsageError
 from sealpipe.frozen import NamedTuple
+
+TYPE_CHECKING = False  # as in frozen.py
+if TYPE_CHECKING:
+    import subprocess
 
 _TIMEOUT = 120.0
 _NO_GIT = "git was not found on PATH"
@@ -52,6 +54,8 @@ def run(args: Sequence[str], *, cwd: str | os.PathLike[str], input: bytes | None
 def _try(
     args: Sequence[str], cwd: str | os.PathLike[str], data: bytes | None = None
 ) -> tuple[int, bytes, str]:
+    import subprocess
+
     problem = ""
     try:
         done = subprocess.run(
@@ -64,7 +68,7 @@ def _try(
             check=False,
         )
     except FileNotFoundError:
-        problem = _NO_GIT if Path(cwd).is_dir() else f"there is no folder {os.fspath(cwd)}"
+        problem = _NO_GIT if os.path.isdir(cwd) else f"there is no folder {os.fspath(cwd)}"
     except subprocess.TimeoutExpired:
         problem = f"git {args[0]} did not end within {_TIMEOUT:.0f} s"
     if problem:
@@ -311,7 +315,7 @@ def hooks_folder(folder: str | os.PathLike[str]) -> str | None:
     if toplevel(folder) is None:
         return None
     out = os.fsdecode(run(["rev-parse", "--git-path", "hooks"], cwd=folder)).rstrip("\n")
-    return str((Path(folder) / out).resolve())
+    return os.path.realpath(os.path.join(folder, out))
 
 
 def prefix(folder: str | os.PathLike[str]) -> str:
@@ -338,6 +342,8 @@ def version() -> tuple[int, ...]:
 
 def start(args: Sequence[str], *, cwd: str | os.PathLike[str]) -> subprocess.Popen[bytes]:
     """A running git with pipes, for `cat-file --batch`. Who starts it ends it, by closing its input."""
+    import subprocess
+
     return subprocess.Popen(
         ["git", *_OPTIONS, *args],
         cwd=cwd,
@@ -361,6 +367,14 @@ def refs(folder: str | os.PathLike[str]) -> list[bytes]:
         known = None
     if known is None:
         return []
-    cut = [Path(folder, name) for name in known.splitlines()]
+    cut = [os.path.join(folder, name) for name in known.splitlines()]
     _, listed, _ = _try(["show-ref", "--head"], folder)
-    return [listed, *(path.read_bytes() if path.is_file() else b"" for path in cut)]
+    return [listed, *(content_of(path) for path in cut)]
+
+
+def content_of(path: str) -> bytes:
+    """A file's bytes, b"" where there is none."""
+    if not os.path.isfile(path):
+        return b""
+    with open(path, "rb") as file:
+        return file.read()

@@ -10,23 +10,33 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Protocol
 
 from sealpipe.errors import Finding, InputError, SealpipeError, UsageError, Where
 from sealpipe.frozen import NamedTuple
 
+TYPE_CHECKING = False  # as in frozen.py
 if TYPE_CHECKING:
     import subprocess
+    from typing import IO, Protocol, TypeVar
 
     from sealpipe.git import Head
+
+    T = TypeVar("T")
+else:
+    Protocol = object
 
 PROJECT_FILE = "sealpipe.yaml"
 JOURNAL = ".sealpipe/edit.journal"  # of a command that was writing: `editing.writing`
 RUNNING = "schemas/running"  # of each service, the schemas of its releases in service
 FILE_LIMIT = 1024 * 1024
 _PATH_LIMIT = 4096  # what systems take
+# O_NONBLOCK: opening a pipe must not wait for somebody to write into it.
+_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_ODD = re.compile(
+    r"[\x00-\x1f\\/]|^\.{0,2}$"
+)  # in a name: what no path may have, or what is more than a name
 CONTENT = (PROJECT_FILE, "trust", "schemas", "environments")
 """What the pipeline reads; the rest of a repository is not its business."""
 
@@ -119,11 +129,7 @@ class WorkTree:
         if not self._enter(folder):
             return None
         try:
-            # O_NONBLOCK: opening a pipe must not wait for somebody to write into it.
-            descriptor = os.open(
-                os.path.join(self.root, path),
-                os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
-            )
+            descriptor = os.open(os.path.join(self.root, path), os.O_RDONLY | _FLAGS)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -131,6 +137,30 @@ class WorkTree:
         else:
             return _read_plain(descriptor, path)
         raise self._why_not(path, problem)
+
+    def read_each(self, folder: str, names: Sequence[str]) -> list[bytes | InputError | None]:
+        """As `read` of each name that stands in a folder, and an InputError in place of what it raises."""
+        found: list[bytes | InputError | None] = []
+        at = -1
+        with contextlib.suppress(OSError, InputError):
+            if self._enter(folder and _check_path(folder)):
+                at = os.open(os.path.join(self.root, folder), os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
+        try:
+            for name in names:
+                path = f"{folder}/{name}" if folder else name
+                try:
+                    if at < 0 or _ODD.search(name):
+                        found.append(self.read(path))
+                    else:
+                        found.append(_read_plain(os.open(name, os.O_RDONLY | _FLAGS, dir_fd=at), path))
+                except OSError:
+                    found.append(_or_error(self.read, path))
+                except InputError as error:
+                    found.append(error)
+        finally:
+            if at >= 0:
+                os.close(at)
+        return found
 
     def _why_not(self, path: str, problem: OSError) -> InputError:
         full = os.path.join(self.root, path)
@@ -177,6 +207,13 @@ class WorkTree:
         return True
 
 
+def _or_error(ask: Callable[[str], T], path: str) -> T | InputError:
+    try:
+        return ask(path)
+    except InputError as error:
+        return error
+
+
 def _read_plain(descriptor: int, path: str) -> bytes:
     try:
         found = os.fstat(descriptor)
@@ -193,6 +230,45 @@ def _read_plain(descriptor: int, path: str) -> bytes:
     if not left:
         raise _too_large(path)
     return b"".join(parts)
+
+
+class Seen:
+    """A tree as it was when its digest was taken: every later read gives the same bytes."""
+
+    def __init__(self, tree: WorkTree) -> None:
+        self._tree = tree
+        self.label, self.root = tree.label, tree.root
+        self._files: dict[str, bytes | InputError | None] = {}
+        self._folders: dict[str, list[str] | InputError] = {}
+
+    @property
+    def commit(self) -> Head:
+        return self._tree.commit
+
+    def read(self, path: str) -> bytes | None:
+        """As a Tree; an error is the same one again."""
+        if path not in self._files:
+            self._files[path] = _or_error(self._tree.read, path)
+        found = self._files[path]
+        if isinstance(found, InputError):
+            raise InputError(found.findings)
+        return found
+
+    def read_each(self, folder: str, names: Sequence[str]) -> list[bytes | InputError | None]:
+        """The files of a folder, an error in the place of what it is an error of."""
+        found = self._tree.read_each(folder, names)
+        above = f"{folder}/" if folder else ""
+        self._files.update(zip([above + name for name in names], found, strict=True))
+        return found
+
+    def list(self, folder: str) -> list[str]:
+        """As a Tree; an error is the same one again."""
+        if folder not in self._folders:
+            self._folders[folder] = _or_error(self._tree.list, folder)
+        found = self._folders[folder]
+        if isinstance(found, InputError):
+            raise InputError(found.findings)
+        return found
 
 
 class _Entry(NamedTuple):

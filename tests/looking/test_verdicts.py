@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -184,9 +183,7 @@ def test_a_well_signed_entry_of_another_shape_is_recomputed(
 ) -> None:
     told = validate()
     key = entry(tmp_path).read_bytes().split(b" ")[1].decode()
-    entry(tmp_path).write_bytes(
-        f"{verdicts.FORMAT} {key} {hashlib.sha256(body).hexdigest()}\n".encode() + body
-    )
+    entry(tmp_path).write_bytes(f"{verdicts.FORMAT} {key} {verdicts.digest(body)}\n".encode() + body)
     assert validate() == told
 
 
@@ -229,7 +226,7 @@ def test_a_hostile_entry_hides_nothing_from_plan_and_publish(
     validate()
     key = entry(tmp_path).read_bytes().split(b" ")[1].decode()
     body = b'{"documents":5,"environments":3,"units":{"dev/checkout":true},"trusted":true,"findings":[]}'
-    forged = f"{verdicts.FORMAT} {key} {hashlib.sha256(body).hexdigest()}\n".encode() + body
+    forged = f"{verdicts.FORMAT} {key} {verdicts.digest(body)}\n".encode() + body
     entry(tmp_path).write_bytes(forged)
     monkeypatch.setenv("SEALPIPE_KEY", bech32.encode("age-secret-key-", bytes([1]) * 32).upper())
     assert validate() == (0, "", True)  # who can write there could as well replace the program

@@ -9,27 +9,28 @@ know this module. An entry that is not whole, not ours or not for this digest is
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
 
-from sealpipe import git
+from sealpipe.canonical import blake2b
 from sealpipe.errors import Finding, InputError, Where
 from sealpipe.frozen import NamedTuple
 from sealpipe.keysource import pins_file
-from sealpipe.trees import PROJECT_FILE, RUNNING, WorkTree
+from sealpipe.refs import refs
+from sealpipe.trees import PROJECT_FILE, RUNNING, Seen, WorkTree
 from sealpipe.version import VERSION
 
+TYPE_CHECKING = False  # as in frozen.py: what is asked on every save starts without what it does not need
 if TYPE_CHECKING:
+    from typing import Any
+
     from sealpipe.flows.look import Checked, PinsOf
 
-FORMAT = "sealpipe.verdict.1"
+FORMAT = "sealpipe.verdict.2"
 KEPT_DAYS = 30
 _SIZE_LIMIT = 4 * 1024 * 1024
 _ELIDED = ": …"
@@ -79,59 +80,18 @@ def judge(
     return verdict
 
 
-class Seen:
-    """A tree as it was when its digest was taken: every later read gives the same bytes."""
-
-    def __init__(self, tree: WorkTree) -> None:
-        self._tree = tree
-        self.label, self.root = tree.label, tree.root
-        self._files: dict[str, bytes | InputError | None] = {}
-        self._folders: dict[str, list[str] | InputError] = {}
-
-    @property
-    def commit(self) -> git.Head:
-        return self._tree.commit
-
-    def read(self, path: str) -> bytes | None:
-        """As a Tree; an error is the same one again."""
-        if path not in self._files:
-            self._files[path] = _or_error(self._tree.read, path)
-        found = self._files[path]
-        if isinstance(found, InputError):
-            raise InputError(found.findings)
-        return found
-
-    def list(self, folder: str) -> list[str]:
-        """As a Tree; an error is the same one again."""
-        if folder not in self._folders:
-            self._folders[folder] = _or_error(self._tree.list, folder)
-        found = self._folders[folder]
-        if isinstance(found, InputError):
-            raise InputError(found.findings)
-        return found
-
-
-def _or_error(ask: Callable[[str], Any], path: str) -> Any:
-    try:
-        return ask(path)
-    except InputError as error:
-        return error
-
-
 # ---- the digest
 
 
 def fingerprint(tree: Seen, target: str, environ: Environ) -> str:
     """Hex of a digest over everything that a verdict on `target` ("" for all) depends on."""
-    made = hashlib.sha256()
+    made = blake2b(digest_size=32)
     day = time.strftime("%Y-%m-%d", time.gmtime())  # what a schema removes after a date is an error then
     for text in (FORMAT, VERSION, sys.version, tree.root, target, day):
         _enter(made, text.encode("utf-8", "surrogateescape"))
     for part in (*_program(), outside(tree.root, environ)):
         _enter(made, part)
-    for path, content in _contents(tree):
-        _enter(made, path.encode("utf-8", "surrogateescape"))
-        _enter(made, content)
+    _enter_contents(made, tree)
     return made.hexdigest()
 
 
@@ -142,7 +102,7 @@ def _enter(made: Any, part: bytes) -> None:
 
 def _program() -> Iterator[bytes]:
     """This package's files by size and time, and the names of what is installed, which hold versions."""
-    folders = [str(Path(__file__).parent.parent)]
+    folders = [os.path.dirname(os.path.dirname(__file__))]
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
@@ -153,7 +113,7 @@ def _program() -> Iterator[bytes]:
                     yield f"{entry.path} {found.st_size} {found.st_mtime_ns}".encode()
     for folder in sys.path:
         with contextlib.suppress(OSError):
-            yield " ".join(sorted(n for n in os.listdir(folder) if n.endswith(".dist-info"))).encode()  # noqa: PTH208
+            yield " ".join(sorted(n for n in os.listdir(folder) if n.endswith(".dist-info"))).encode()
 
 
 def outside(root: str, environ: Environ) -> bytes:
@@ -162,7 +122,7 @@ def outside(root: str, environ: Environ) -> bytes:
     if not pins:
         with contextlib.suppress(OSError):
             pins = pins_file(environ).read_bytes()
-    return b"\0".join([*git.refs(root), pins])
+    return b"\0".join([*refs(root), pins])
 
 
 def pinned(environ: Environ) -> bool:
@@ -170,40 +130,41 @@ def pinned(environ: Environ) -> bool:
     return bool(environ.get("SEALPIPE_TRUST", "").strip()) or pins_file(environ).exists()
 
 
-def _contents(tree: Seen) -> Iterator[tuple[str, bytes]]:
-    """Every path that a validation can come across, with the hash of a file and the names in a folder."""
-    yield PROJECT_FILE, _hash(tree, PROJECT_FILE)
+def _enter_contents(made: Any, tree: Seen) -> None:
+    """Every path that a validation can come across: the names in each folder, then what its files are."""
+    _enter_files(made, tree, "", [PROJECT_FILE])
     for top in ("trust", "schemas", "environments"):
-        names = _list(tree, top)
-        yield top, "\0".join(names).encode("utf-8", "surrogateescape")
-        for name in names:
-            path = f"{top}/{name}"
-            if not name.endswith("/"):
-                yield path, _hash(tree, path)
-            elif top == "environments":
-                below = _list(tree, path[:-1])
-                yield path, "\0".join(below).encode("utf-8", "surrogateescape")
-                for inner in below:
-                    if inner.endswith(".yaml"):  # of everything else only the name is ever looked at
-                        yield path + inner, _hash(tree, path + inner)
-    for folder in _list(tree, RUNNING):
-        for inner in _list(tree, f"{RUNNING}/{folder.removesuffix('/')}") if folder.endswith("/") else ():
-            yield f"{RUNNING}/{folder}{inner}", _hash(tree, f"{RUNNING}/{folder}{inner}")
+        names = _entered_names(made, tree, top)
+        _enter_files(made, tree, top, [name for name in names if not name.endswith("/")])
+        for name in names if top == "environments" else ():
+            if name.endswith("/"):
+                below = _entered_names(made, tree, f"{top}/{name[:-1]}")
+                # Of everything else only the name is ever looked at.
+                _enter_files(made, tree, f"{top}/{name[:-1]}", [n for n in below if n.endswith(".yaml")])
+    for name in _entered_names(made, tree, RUNNING):
+        if name.endswith("/"):
+            folder = f"{RUNNING}/{name[:-1]}"
+            _enter_files(made, tree, folder, _entered_names(made, tree, folder))
 
 
-def _list(tree: Seen, folder: str) -> list[str]:
+def _entered_names(made: Any, tree: Seen, folder: str) -> list[str]:
     try:
-        return tree.list(folder)
+        names = tree.list(folder)
     except InputError as error:
-        return [f"/{error.word}"]  # no name begins so
+        names = [f"/{error.word}"]  # no name begins so
+    _enter(made, "\0".join(names).encode("utf-8", "surrogateescape"))
+    return names
 
 
-def _hash(tree: Seen, path: str) -> bytes:
-    try:
-        found = tree.read(path)
-    except InputError as error:
-        return repr(error.findings).encode("utf-8", "backslashreplace")
-    return b"" if found is None else hashlib.sha256(found).digest()
+def _enter_files(made: Any, tree: Seen, folder: str, names: Sequence[str]) -> None:
+    """Contents in the order of names that were entered before."""
+    for content in tree.read_each(folder, names):
+        if isinstance(content, bytes):
+            made.update(b"%d:" % len(content))
+            made.update(content)
+        else:  # no length
+            made.update(b"-")
+            _enter(made, repr(content and content.findings).encode("utf-8", "backslashreplace"))
 
 
 # ---- the entry
@@ -241,49 +202,57 @@ def keep(verdict: Verdict, tree: Seen, target: str, key: str, environ: Environ) 
 
     with contextlib.suppress(OSError):
         write_atomic(file, _head(key, body) + b"\n" + body, mode=0o600)
-        _sweep(file.parent)
+        _sweep(os.path.dirname(file))
 
 
 def _head(key: str, body: bytes) -> bytes:
-    return f"{FORMAT} {key} {hashlib.sha256(body).hexdigest()}".encode()
+    return f"{FORMAT} {key} {digest(body)}".encode()
 
 
-def _file(root: str, target: str, environ: Environ) -> Path | None:
+def digest(data: bytes) -> str:
+    """Hex."""
+    return str(blake2b(data, digest_size=32).hexdigest())
+
+
+def _file(root: str, target: str, environ: Environ) -> str | None:
     """Where the entry of a repository and target is; None where no folder is ours alone."""
     home = environ.get("XDG_CACHE_HOME", "")
-    base = Path(home) if home.startswith("/") else Path(environ.get("HOME") or "~").expanduser() / ".cache"
-    folder = base / "sealpipe" / "verdicts"
+    if not home.startswith("/"):
+        home = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".cache")
+    folder = os.path.join(home, "sealpipe", "verdicts")
     try:
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        inside = Path(os.path.realpath(folder)).is_relative_to(root)
-    except (OSError, RuntimeError):
+        if not os.path.isdir(folder):
+            os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
+            os.mkdir(folder, mode=0o700)
+        found = os.lstat(folder)
+        inside = f"{os.path.realpath(folder)}/".startswith(f"{root.rstrip('/')}/")
+    except OSError:
         return None
     if inside or not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         return None
-    name = hashlib.sha256(f"{root}\0{target}".encode("utf-8", "surrogateescape")).hexdigest()
-    return folder / f"{name[:32]}.json"
+    name = digest(f"{root}\0{target}".encode("utf-8", "surrogateescape"))
+    return os.path.join(folder, f"{name[:32]}.json")
 
 
-def _read(file: Path) -> bytes | None:
+def _read(file: str) -> bytes | None:
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with open(descriptor, "rb") as opened:  # noqa: PTH123 - a descriptor
+    with open(descriptor, "rb") as opened:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             return None
         return opened.read(_SIZE_LIMIT)
 
 
-def _sweep(folder: Path) -> None:
+def _sweep(folder: str) -> None:
     """Remove what nobody has renewed for a month: repositories come and go."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.stat(follow_symlinks=False).st_mtime < time.time() - KEPT_DAYS * 86400:
-                Path(entry.path).unlink(missing_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(entry.path)
 
 
 # ---- findings as plain data: what a line of a file says is never among it
