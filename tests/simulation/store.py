@@ -162,6 +162,17 @@ class Client:
             if entry is not None:
                 yield entry
 
+    def versions(self, prefix: str, *, timeout: float = 30.0) -> dict[str, str]:
+        check_prefix(prefix)
+        found = {}
+        for key in sorted(key for key in self.world.entries if key.startswith(prefix)):
+            fault = self._turn(f"version of {key}", ["stale"] if self.world.stale_listings else [])
+            past = self.world.past.get(key)
+            entry = past[-1] if fault == "stale" and past else self.world.entries.get(key)
+            if entry is not None:
+                found[key] = entry.version
+        return found
+
     def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
         self._fits(ops)
         faults = [*LOST, *APPLIED, "full", "dies-after"]

@@ -57,9 +57,10 @@ def plan_published(workspace: Workspace, request: Request, pins: tuple[Pin, ...]
     return plan_over(rendered, request, found, target.url)
 
 
-def read_heads(target: Target, request: Request, reader: Reader) -> Heads:
-    """All heads of the environment, also for a request about one unit: trust versions count for all."""
-    return heads(target.store, target.prefix, request.environment, reader)
+def read_heads(target: Target, request: Request, reader: Reader, before: Heads | None = None) -> Heads:
+    """All heads of the environment, also for a request about one unit: trust versions count for all.
+    `before` is what was read of this same store, if anything was."""
+    return heads(target.store, target.prefix, request.environment, reader, before=before or {})
 
 
 def plan_over(rendered: Rendered, request: Request, found: Heads, against: str) -> Plan:

@@ -192,10 +192,11 @@ def ship(prepared: Prepared, *, now_ms: int, say: Say = lambda _: None) -> Publi
             enforced=prepared.protected,
             supersede=request.supersede,
         )
-        found = read_heads(target, request, reader)
+        at_home = target.url == prepared.url
+        found = read_heads(target, request, reader, prepared.heads if at_home else None)
         check_trust_version(found, trust)
         # A plan is made of the drafts and the heads alone: equal heads, equal plan.
-        same = found == prepared.heads and target.url == prepared.url
+        same = at_home and found == prepared.heads
         planned = prepared.plan if same else plan_over(prepared.rendered, request, found, target.url)
         _check_unmoved(prepared, planned)
         approved, waiting = _approved(workspace, trust, planned)

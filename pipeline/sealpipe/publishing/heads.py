@@ -11,14 +11,15 @@ from sealpipe.model import Broken, Head
 from sealpipe.publishing.collect import Needs
 from sealpipe.released import Release, Unit
 from sealpipe.releases.check import check_release
-from sealpipe.releases.fetch import BrokenHead, read_head, read_release_at, scan_heads
+from sealpipe.releases.fetch import BrokenHead, read_head, read_heads, read_release_at, scan_heads
 from sealpipe.releases.fetch import Head as RawHead
-from sealpipe.releases.keys import archives_prefix, parse_archive
+from sealpipe.releases.keys import archives_prefix, heads_prefix, parse_archive, parse_head
 from sealpipe.releases.wire import parse_locator, payload_from_json, split_release
-from sealpipe.stores.base import Entry, Store
+from sealpipe.stores.base import Entry, Store, lists_versions
 from sealpipe.trust import Pin
 
 CHAIN_LIMIT = 1000
+FEW = 16  # heads that are read one by one rather than all again
 
 
 class Reader(NamedTuple):
@@ -44,18 +45,38 @@ class Reader(NamedTuple):
 
 
 def heads(
-    store: Store, prefix: str, environment: str, reader: Reader, *, timeout: float = 30.0
+    store: Store,
+    prefix: str,
+    environment: str,
+    reader: Reader,
+    *,
+    before: Mapping[Unit, Head | Broken] = MappingProxyType({}),
+    timeout: float = 30.0,
 ) -> dict[Unit, Head | Broken]:
     """Every head of an environment. One that no reader would accept is `Broken`, with the newest archive
-    that one would.
+    that one would. `before` is what this process read there: a head that still has its version is taken
+    from it, where the store lists versions.
 
     Raises StoreError when the store does not answer, TrustError [foreign-project] when a head belongs to
     another project: two projects share a prefix by mistake, and nothing may be written over it.
     """
     found: dict[Unit, Head | Broken] = {}
-    for raw in scan_heads(store, prefix, environment, timeout=timeout):
+    raws: Iterator[RawHead | BrokenHead] | None = None
+    lists = lists_versions(store) if before else None
+    if lists is not None:
+        named = lists.versions(heads_prefix(prefix, environment), timeout=timeout)
+        listed = {unit: named[key] for key in sorted(named) if (unit := parse_head(prefix, key)) is not None}
+        others = [unit for unit, version in listed.items() if not _is_still(before.get(unit), version)]
+        if len(others) <= FEW:
+            found = {unit: before[unit] for unit in listed if unit not in others}
+            raws = read_heads(store, prefix, others, timeout=timeout)
+    for raw in raws or scan_heads(store, prefix, environment, timeout=timeout):
         found[raw.unit] = _checked(store, prefix, raw, reader)
-    return found
+    return dict(sorted(found.items()))
+
+
+def _is_still(one: Head | Broken | None, version: str) -> bool:
+    return isinstance(one, Head) and one.version == version
 
 
 def head(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sealpipe.errors import Finding, MalformedError, SealpipeError, TrustError, UnavailableError
 from sealpipe.frozen import NamedTuple
@@ -89,6 +89,17 @@ def scan_heads(
     for entry in store.scan(heads_prefix(prefix, environment), timeout=timeout):
         unit = parse_head(prefix, entry.key)
         if unit is not None:
+            yield _head_or_broken(store, prefix, unit, entry, deadline)
+
+
+def read_heads(
+    store: Store, prefix: str, units: Iterable[Unit], *, timeout: float = 30.0
+) -> Iterator[Head | BrokenHead]:
+    """The heads of these units as `scan_heads` gives them, read one by one; nothing of who has none."""
+    deadline = time.monotonic() + timeout
+    for unit in units:
+        entry = store.get(head_key(prefix, unit), fresh=True, timeout=_left(deadline))
+        if entry is not None:
             yield _head_or_broken(store, prefix, unit, entry, deadline)
 
 

@@ -151,6 +151,18 @@ class TakesSeveral(Protocol):
         """
 
 
+class ListsVersions(Protocol):
+    """What a store may offer besides, where that costs less than the values: to see that nothing changed."""
+
+    def versions(self, prefix: str, *, timeout: float = 30.0) -> dict[str, str]:
+        """The version of each key, as `scan` gives it and no older."""
+
+
+def lists_versions(store: Store) -> ListsVersions | None:
+    """The store's own way to list versions, None where it has none."""
+    return cast("ListsVersions", store) if callable(getattr(store, "versions", None)) else None
+
+
 def takes_several(store: Store) -> TakesSeveral | None:
     """The store's own way to take many writes, None where it has none or takes no Check beside a Put."""
     offered = callable(getattr(store, "write_each", None)) and store.limits.ops > 1

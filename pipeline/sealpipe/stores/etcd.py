@@ -109,6 +109,11 @@ class EtcdStore:
         check_prefix(prefix)
         return [entry.key for entry in self._pages(prefix, timeout, {"keys_only": True, "limit": 10_000})]
 
+    def versions(self, prefix: str, *, timeout: float = 30.0) -> dict[str, str]:
+        check_prefix(prefix)
+        pages = self._pages(prefix, timeout, {"keys_only": True, "limit": 10_000})
+        return {entry.key: entry.version for entry in pages}
+
     def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
         check_prefix(prefix)
         return self._pages(prefix, timeout, {"limit": _PAGE})

@@ -26,7 +26,7 @@ from sealpipe.errors import (
     TooLargeError,
     UnsupportedError,
 )
-from sealpipe.stores.base import ABSENT, Check, Delete, Op, Put, Store
+from sealpipe.stores.base import ABSENT, Check, Delete, Op, Put, Store, lists_versions
 
 Open = Callable[[], Store]
 
@@ -139,6 +139,10 @@ def listing(open_store: Open) -> None:
     _expect([entry.key for entry in found] == sorted(keys), "a scan is not in key order")
     _expect(all(entry.value == entry.key.encode() for entry in found), "a scan mixed up values")
     _expect(all(e.version == _version(store, e.key) for e in found), "a scan gives other versions than get")
+    lists = lists_versions(store)
+    if lists is not None:
+        known = {entry.key: entry.version for entry in found}
+        _expect(lists.versions("dev/") == known, "versions are listed that are not those of a scan")
 
 
 def many_keys(open_store: Open) -> None:

@@ -57,7 +57,11 @@ class S3Store:
 
     def keys(self, prefix: str, *, timeout: float = 10.0) -> list[str]:
         check_prefix(prefix)
-        return sorted(self._listed(prefix, time.monotonic() + timeout))
+        return sorted(self.versions(prefix, timeout=timeout))
+
+    def versions(self, prefix: str, *, timeout: float = 30.0) -> dict[str, str]:
+        check_prefix(prefix)
+        return dict(self._listed(prefix, time.monotonic() + timeout))
 
     def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
         deadline = time.monotonic() + timeout
@@ -75,7 +79,7 @@ class S3Store:
     def _get_by(self, key: str, deadline: float) -> Entry | None:
         return self.get(key, timeout=_left(deadline))
 
-    def _listed(self, prefix: str, deadline: float) -> Iterator[str]:
+    def _listed(self, prefix: str, deadline: float) -> Iterator[tuple[str, str]]:
         start = len(self._place.root)
         more: dict[str, Any] = {}
         while True:
@@ -85,7 +89,7 @@ class S3Store:
             for one in (page or {}).get("Contents", ()):
                 key = str(one["Key"])[start:]
                 if _is_key(key):
-                    yield key
+                    yield key, str(one.get("ETag", ""))
             if not page or not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
