@@ -189,12 +189,14 @@ def read_key_file(path: Path, environ: Environ) -> str:
     except OSError as error:
         problem = error.strerror or "cannot be read"
     if problem:
-        raise TrustError("no-key-file", f"the key file {shown} cannot be read: {problem}")
+        what = f"the key file {shown} cannot be read: {problem}"
+        raise TrustError("no-key-file", what, hint=[f"ls -l {shlex.quote(str(path))}"])
     if len(data) > _FILE_LIMIT or b"\0" in data or not data.isascii():
         # Comments may hold any letters; a key may not.
         text = data[:_FILE_LIMIT].decode("utf-8", errors="replace")
         if len(data) > _FILE_LIMIT or "\0" in text:
-            raise TrustError("malformed-key", f"{shown} is not a key file")
+            what, hint = f"{shown} is not a key file", f"file {shlex.quote(str(path))}"
+            raise TrustError("malformed-key", what, hint=[hint])
         return text
     return data.decode("ascii")
 

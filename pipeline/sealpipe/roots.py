@@ -190,7 +190,11 @@ def signers(
     if len(pairs) > SIGNATURE_LIMIT:
         raise TrustError("too-many-signatures", f"there are more than {SIGNATURE_LIMIT} signatures")
     if len({public for public, _ in pairs}) != len(pairs):
-        raise TrustError("repeated-signature", "a key signed twice: each key counts once")
+        raise TrustError(
+            "repeated-signature",
+            "a key signed twice: each key counts once",
+            hint=["git log -p -- trust/     shows who wrote it"],
+        )
     found = set()
     for public, signature in pairs:
         if public in allowed:
