@@ -14,8 +14,10 @@ from pydantic import BaseModel, SecretStr
 from tests.live.store import OneService, until
 
 from sealpipe import Event, Live, PublishedConfigDict, PublishedSettings
+from sealpipe.client.throwaway import throwaway_release
 from sealpipe.errors import ConfigError
 from sealpipe.live.live import part_of
+from sealpipe.released import Unit
 from sealpipe.testing import sealed
 
 
@@ -46,6 +48,10 @@ def test_garbage_in_the_head(shop: OneService) -> None:
         good + b"x",
         random.Random(7).randbytes(2000),  # noqa: S311
         stranger.release(values(666)),
+        throwaway_release(replace(shop.keys, unit=Unit("dev", "mailer")), values(667), seq=shop.seq + 900),
+        throwaway_release(
+            replace(shop.keys, unit=Unit("production", "orders")), values(668), seq=shop.seq + 901
+        ),
         shop.release({"db": "nothing"}),
     ]
     events: list[Event] = []

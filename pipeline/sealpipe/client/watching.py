@@ -11,7 +11,7 @@ from sealpipe.client.watch import SAFETY, Watch
 from sealpipe.errors import ConfigError
 
 READ = 3.0  # seconds that one read may take
-_SHORTEST, _LONGEST = 0.1, 4.0  # seconds between two tries at a store that is away
+_SHORTEST, _LONGEST = 0.1, 2.5  # seconds between two tries at a store that is away
 
 
 class Watcher:
