@@ -246,6 +246,6 @@ def test_files_of_a_folder_at_once_are_read_as_one_by_one(tmp_path: Path) -> Non
             except InputError as error:
                 return error.findings
 
-        found = WorkTree(tmp_path).read_each(place, names)
+        found = list(WorkTree(tmp_path).read_each(place, names))
         assert [f.findings if isinstance(f, InputError) else f for f in found] == [alone(n) for n in names]
-    assert WorkTree(folder).read_each("", ["a.yaml", "missing"]) == [b"a: 1\n", None]
+    assert list(WorkTree(folder).read_each("", ["a.yaml", "missing"])) == [b"a: 1\n", None]

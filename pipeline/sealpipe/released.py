@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from sealpipe.frozen import NamedTuple, field, frozen
+
+TYPE_CHECKING = False  # as in frozen.py
+if TYPE_CHECKING:
+    from typing import Any
 
 SEQ_LIMIT = 2**48
 

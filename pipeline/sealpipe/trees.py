@@ -138,9 +138,8 @@ class WorkTree:
             return _read_plain(descriptor, path)
         raise self._why_not(path, problem)
 
-    def read_each(self, folder: str, names: Sequence[str]) -> list[bytes | InputError | None]:
+    def read_each(self, folder: str, names: Sequence[str]) -> Iterator[bytes | InputError | None]:
         """As `read` of each name that stands in a folder, and an InputError in place of what it raises."""
-        found: list[bytes | InputError | None] = []
         at = -1
         with contextlib.suppress(OSError, InputError):
             if self._enter(folder and _check_path(folder)):
@@ -150,17 +149,17 @@ class WorkTree:
                 path = f"{folder}/{name}" if folder else name
                 try:
                     if at < 0 or _ODD.search(name):
-                        found.append(self.read(path))
+                        found: bytes | InputError | None = self.read(path)
                     else:
-                        found.append(_read_plain(os.open(name, os.O_RDONLY | _FLAGS, dir_fd=at), path))
+                        found = _read_plain(os.open(name, os.O_RDONLY | _FLAGS, dir_fd=at), path)
                 except OSError:
-                    found.append(_or_error(self.read, path))
+                    found = _or_error(self.read, path)
                 except InputError as error:
-                    found.append(error)
+                    found = error
+                yield found
         finally:
             if at >= 0:
                 os.close(at)
-        return found
 
     def _why_not(self, path: str, problem: OSError) -> InputError:
         full = os.path.join(self.root, path)
@@ -222,9 +221,13 @@ def _read_plain(descriptor: int, path: str) -> bytes:
         parts = []
         left = FILE_LIMIT + 1
         # What stat says of the size is not believed: the file may be growing. It saves a buffer of 1 MiB.
-        while left and (part := os.read(descriptor, min(left, found.st_size + 1))):
+        while left:
+            asked = min(left, found.st_size + 1)
+            part = os.read(descriptor, asked)
             parts.append(part)
             left -= len(part)
+            if len(part) < asked:
+                break  # a plain file gives less only at its end
     finally:
         os.close(descriptor)
     if not left:
@@ -256,7 +259,7 @@ class Seen:
 
     def read_each(self, folder: str, names: Sequence[str]) -> list[bytes | InputError | None]:
         """The files of a folder, an error in the place of what it is an error of."""
-        found = self._tree.read_each(folder, names)
+        found = list(self._tree.read_each(folder, names))
         above = f"{folder}/" if folder else ""
         self._files.update(zip([above + name for name in names], found, strict=True))
         return found

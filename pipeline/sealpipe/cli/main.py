@@ -10,6 +10,7 @@ are not typed as they should be.
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from sealpipe.version import VERSION
@@ -27,9 +28,14 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code. -C changes the process's folder, as with git."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    alone = arguments is None
+    if alone:  # most commands are over before there is anything worth a collector's look
+        gc.set_threshold(20_000, 10, 10)
     try:
         code = _run(words)
         sys.stdout.flush()
+        if alone:  # nor does the interpreter look through what is about to go
+            gc.freeze()
     except BrokenPipeError:
         from sealpipe.cli.output import reader_gone
 

@@ -11,15 +11,17 @@ import os
 import re
 import shlex
 import sys
-import threading
 import time
+from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
 
 from sealpipe.errors import Finding, RefusedError, SealpipeError
 
+TYPE_CHECKING = False  # as in main.py
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from sealpipe.cli.look.validating import Asked
     from sealpipe.cli.options import Common
 
@@ -178,7 +180,7 @@ def _err(text: str, end: str = "\n") -> None:
         sys.stderr.flush()
 
 
-_PEN = threading.Lock()
+_PEN = allocate_lock()
 
 
 @contextmanager
@@ -190,6 +192,8 @@ def progress(opts: Common, label: str) -> Iterator[Callable[[str], None]]:
     if opts.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda _: None
         return
+    import threading
+
     text = [label]
     done, drawn = threading.Event(), threading.Event()
 

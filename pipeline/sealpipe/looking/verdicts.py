@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from sealpipe.canonical import blake2b
 from sealpipe.errors import Finding, InputError, Where
 from sealpipe.frozen import NamedTuple
-from sealpipe.keysource import pins_file
 from sealpipe.refs import refs
 from sealpipe.trees import PROJECT_FILE, RUNNING, Seen, WorkTree
 from sealpipe.version import VERSION
@@ -66,16 +65,23 @@ def judge(
 
     For who reads it; nothing that writes or publishes may act on it. Raises as `check` does.
     """
-    seen, target = Seen(tree), f"{environment}/{service}"
+    target = f"{environment}/{service}"
+    kept = _entry(tree.root, target, environ)
+    if kept is not None and not kept.shows:
+        # No line of a file is shown, so none of them need be held.
+        known = _known(kept, fingerprint(tree, target, environ), tree)
+        if known is not None:
+            return known
+    seen = Seen(tree)
     key = fingerprint(seen, target, environ)
-    known = recall(seen, target, key, environ)
+    known = _known(kept, key, seen)
     if known is not None:
         return known
     from sealpipe.flows.look import check
 
     verdict = verdict_of(check(seen, pins=pins, environment=environment, service=service))
     # git, pins and files under trust/ are read anew on the way: they must be what the key says to the end.
-    if fingerprint(Seen(WorkTree(tree.root)), target, environ) == key:
+    if fingerprint(WorkTree(tree.root), target, environ) == key:
         keep(verdict, seen, target, key, environ)
     return verdict
 
@@ -83,7 +89,7 @@ def judge(
 # ---- the digest
 
 
-def fingerprint(tree: Seen, target: str, environ: Environ) -> str:
+def fingerprint(tree: Seen | WorkTree, target: str, environ: Environ) -> str:
     """Hex of a digest over everything that a verdict on `target` ("" for all) depends on."""
     made = blake2b(digest_size=32)
     day = time.strftime("%Y-%m-%d", time.gmtime())  # what a schema removes after a date is an error then
@@ -120,17 +126,23 @@ def outside(root: str, environ: Environ) -> bytes:
     """What a verdict on trust depends on beside the files: every ref of git, where its history ends, pins."""
     pins = environ.get("SEALPIPE_TRUST", "").strip().encode()
     if not pins:
-        with contextlib.suppress(OSError):
-            pins = pins_file(environ).read_bytes()
+        with contextlib.suppress(OSError), open(pins_path(environ), "rb") as file:
+            pins = file.read()
     return b"\0".join([*refs(root), pins])
 
 
 def pinned(environ: Environ) -> bool:
     """Whether there are pins at all."""
-    return bool(environ.get("SEALPIPE_TRUST", "").strip()) or pins_file(environ).exists()
+    return bool(environ.get("SEALPIPE_TRUST", "").strip()) or os.path.exists(pins_path(environ))
 
 
-def _enter_contents(made: Any, tree: Seen) -> None:
+def pins_path(environ: Environ) -> str:
+    """As `keysource.pins_file`, which needs pathlib."""
+    base = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME") or "/nonexistent", ".config")
+    return os.path.join(base, "sealpipe", "pins.json")
+
+
+def _enter_contents(made: Any, tree: Seen | WorkTree) -> None:
     """Every path that a validation can come across: the names in each folder, then what its files are."""
     _enter_files(made, tree, "", [PROJECT_FILE])
     for top in ("trust", "schemas", "environments"):
@@ -147,7 +159,7 @@ def _enter_contents(made: Any, tree: Seen) -> None:
             _enter_files(made, tree, folder, _entered_names(made, tree, folder))
 
 
-def _entered_names(made: Any, tree: Seen, folder: str) -> list[str]:
+def _entered_names(made: Any, tree: Seen | WorkTree, folder: str) -> list[str]:
     try:
         names = tree.list(folder)
     except InputError as error:
@@ -156,7 +168,7 @@ def _entered_names(made: Any, tree: Seen, folder: str) -> list[str]:
     return names
 
 
-def _enter_files(made: Any, tree: Seen, folder: str, names: Sequence[str]) -> None:
+def _enter_files(made: Any, tree: Seen | WorkTree, folder: str, names: Sequence[str]) -> None:
     """Contents in the order of names that were entered before."""
     for content in tree.read_each(folder, names):
         if isinstance(content, bytes):
@@ -170,17 +182,35 @@ def _enter_files(made: Any, tree: Seen, folder: str, names: Sequence[str]) -> No
 # ---- the entry
 
 
-def recall(tree: Seen, target: str, key: str, environ: Environ) -> Verdict | None:
-    """The verdict that was kept under this digest, its source lines read anew; None for anything else."""
-    file = _file(tree.root, target, environ)
+class _Entry(NamedTuple):
+    """What is kept for a repository and target: whole, and for some digest."""
+
+    head: bytes
+    body: bytes
+    plain: Any
+    shows: bool  # lines of files, in findings
+
+
+def _entry(root: str, target: str, environ: Environ) -> _Entry | None:
+    """None where there is none, or one that is not ours, cut short or of another shape."""
+    file = _file(root, target, environ)
     data = _read(file) if file else None
     if data is None:
         return None
     head, _, body = data.partition(b"\n")
-    if head != _head(key, body):
+    try:
+        plain = json.loads(body)
+        return _Entry(head, body, plain, any(source for *_, source in plain["findings"]))
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        return None
+
+
+def _known(kept: _Entry | None, key: str, tree: Seen | WorkTree) -> Verdict | None:
+    """The verdict that was kept under this digest, its source lines read anew; None for anything else."""
+    if kept is None or kept.head != _head(key, kept.body):
         return None
     try:
-        return _verdict(json.loads(body), tree)
+        return _verdict(kept.plain, tree)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, InputError):
         return None
 
@@ -270,7 +300,7 @@ def _plain(finding: Finding, tree: Seen) -> list[Any]:
     return [*finding._replace(source="", where=None), where, source]
 
 
-def _verdict(plain: Mapping[str, Any], tree: Seen) -> Verdict:
+def _verdict(plain: Mapping[str, Any], tree: Seen | WorkTree) -> Verdict:
     """Raises for data of any other shape."""
     documents, environments, trusted = plain["documents"], plain["environments"], plain["trusted"]
     units = {str(unit): _is(bool, valid) for unit, valid in plain["units"].items()}
@@ -279,7 +309,7 @@ def _verdict(plain: Mapping[str, Any], tree: Seen) -> Verdict:
     return Verdict(counted, _is(int, environments), units, findings, _is(bool, trusted), cached=counted)
 
 
-def _finding(plain: Any, tree: Seen) -> Finding:
+def _finding(plain: Any, tree: Seen | WorkTree) -> Finding:
     *fields, where, source = _is(list, plain)
     made = Finding._make(fields)
     place = Where(_is(str, where[0]), _is(int, where[1]), _is(int, where[2])) if where is not None else None
@@ -301,7 +331,7 @@ def _finding(plain: Any, tree: Seen) -> Finding:
     )
 
 
-def _line(tree: Seen, file: str, number: int) -> str:
+def _line(tree: Seen | WorkTree, file: str, number: int) -> str:
     lines = (tree.read(file) or b"").decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return lines[number - 1] if 0 < number <= len(lines) else ""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sealpipe.cli.output import finding_lines
 from sealpipe.errors import Finding
 
+TYPE_CHECKING = False  # as in main.py
 if TYPE_CHECKING:
     from sealpipe.looking.verdicts import Verdict
 
