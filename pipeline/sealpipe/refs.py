@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from sealpipe import git
 
-_HEAD = re.compile(rb"(?:ref: refs/[^\n]+|[0-9a-f]{40}|[0-9a-f]{64})\n")
+_HEAD = rb"(?:ref: refs/[^\n]+|[0-9a-f]{40}|[0-9a-f]{64})\n"
 
 
 def refs(folder: str) -> list[bytes]:
@@ -44,7 +44,7 @@ def _of_repository(folder: str, own: str) -> list[bytes] | None:
     if not mine or unusual or os.path.islink(own) or not os.path.isdir(os.path.join(own, "objects")):
         return None
     head = git.content_of(os.path.join(own, "HEAD"))
-    if not _HEAD.fullmatch(head):
+    if not re.fullmatch(_HEAD, head):
         return None
     found = [own.encode("utf-8", "surrogateescape"), head]
     found += [git.content_of(os.path.join(own, name)) for name in ("packed-refs", "shallow", "info/grafts")]

@@ -91,12 +91,12 @@ class Target(NamedTuple):
 
 
 _NAME = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?"
-_TARGET = re.compile(rf"(?:\./)?(?:environments/)?({_NAME})(?:/(?:({_NAME})(?:\.yaml)?)?)?")
+_TARGET = rf"(?:\./)?(?:environments/)?({_NAME})(?:/(?:({_NAME})(?:\.yaml)?)?)?"
 
 
 def parse_target(text: str) -> Target:
     """`ENV`, `ENV/SERVICE`, or the path of a document (environments/ENV/SERVICE.yaml). Raises UsageError."""
-    found = _TARGET.fullmatch(text)
+    found = re.fullmatch(_TARGET, text)
     if found is None:
         raise UsageError("usage", "a target is ENV or ENV/SERVICE, such as dev or dev/checkout")
     return Target(found[1], found[2])

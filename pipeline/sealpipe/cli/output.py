@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
 import time
 from _thread import allocate_lock
@@ -28,8 +27,9 @@ if TYPE_CHECKING:
 READER_GONE = 141  # what a shell shows for a program that SIGPIPE ended
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 # What a terminal would act on; a value or a key from a file must not move the cursor.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_OUR_COMMAND = re.compile(r"(?<![\w/.-])sealpipe (?=[a-z])")
+# Both are compiled when they are first needed: together they cost more than most of a start.
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+_OUR_COMMAND = r"(?<![\w/.-])sealpipe (?=[a-z])"
 
 
 def reader_gone() -> int:
@@ -56,7 +56,9 @@ def paint(text: str, style: str, on: bool) -> str:
 
 def clean(text: str) -> str:
     """`text` with control and direction-changing characters shown as escapes."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    if text.isprintable():
+        return text
+    return re.sub(_CONTROL, lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def echo(lines: str | Iterable[str]) -> None:
@@ -82,7 +84,9 @@ def pasteable(text: str, given_folder: str) -> str:
     """`sealpipe …` commands in `text` with the -C that this run was given, so that they work when pasted."""
     if not given_folder:
         return text
-    return _OUR_COMMAND.sub(lambda _: f"sealpipe -C {shlex.quote(given_folder)} ", text)
+    import shlex
+
+    return re.sub(_OUR_COMMAND, lambda _: f"sealpipe -C {shlex.quote(given_folder)} ", text)
 
 
 def finding_lines(finding: Finding, *, color: bool = False, given_folder: str = "") -> list[str]:
@@ -259,6 +263,8 @@ def run_log(*, on: bool) -> None:
             # Only git's arguments are ours to show; other programs are named by themselves.
             words = [str(word) for word in args[1]] if isinstance(args[1], list | tuple) else []
             name = str(args[0]).rpartition("/")[2]
+            import shlex
+
             say("run " + (shlex.join(["git", *_asked(words[1:])]) if name == "git" else name))
         elif event == "os.rename":
             say(f"write {os.fsdecode(args[1])}" if isinstance(args[1], str | bytes) else "write")

@@ -114,9 +114,11 @@ def help_text() -> str:
 
 def load_command(name: str) -> Command:
     """Import a command's file and give its command. Raises KeyError for an unknown name."""
-    from importlib import import_module
+    import sys
 
-    found: Command = import_module(f"sealpipe.cli.{COMMANDS[name][0]}").command
+    module = f"sealpipe.cli.{COMMANDS[name][0]}"
+    __import__(module)  # importlib brings warnings
+    found: Command = sys.modules[module].command
     return found
 
 

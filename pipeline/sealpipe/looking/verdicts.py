@@ -95,8 +95,8 @@ def fingerprint(tree: Seen | WorkTree, target: str, environ: Environ) -> str:
     day = time.strftime("%Y-%m-%d", time.gmtime())  # what a schema removes after a date is an error then
     for text in (FORMAT, VERSION, sys.version, tree.root, target, day):
         _enter(made, text.encode("utf-8", "surrogateescape"))
-    for part in (*_program(), outside(tree.root, environ)):
-        _enter(made, part)
+    _enter(made, b"\0".join(_program()))
+    _enter(made, outside(tree.root, environ))
     _enter_contents(made, tree)
     return made.hexdigest()
 
@@ -112,11 +112,11 @@ def _program() -> Iterator[bytes]:
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.is_dir() and entry.name != "__pycache__":
-                    folders.append(entry.path)
-                elif entry.name.endswith(".py"):
+                if entry.name.endswith(".py"):
                     found = entry.stat()
                     yield f"{entry.path} {found.st_size} {found.st_mtime_ns}".encode()
+                elif entry.name != "__pycache__" and entry.is_dir():
+                    folders.append(entry.path)
     for folder in sys.path:
         with contextlib.suppress(OSError):
             yield " ".join(sorted(n for n in os.listdir(folder) if n.endswith(".dist-info"))).encode()

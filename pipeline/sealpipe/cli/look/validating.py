@@ -6,11 +6,11 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sealpipe.cli import output
 from sealpipe.frozen import NamedTuple
 
+TYPE_CHECKING = False  # as in main.py
 if TYPE_CHECKING:
     from sealpipe.flows.look import Checked
     from sealpipe.looking.verdicts import Verdict
