@@ -171,6 +171,24 @@ def test_a_held_unit_is_signed_again_with_the_heads_own_draft() -> None:
     assert found.new_digest == head.payload.draft_digest
 
 
+def test_a_hold_of_somebody_who_may_not_publish_any_more_is_not_signed_again() -> None:
+    head = held({"a": 1}, {"a": 2})
+    (name,) = head.publishers
+    with_name = frozenset([name, "another"])
+    assert only(planned({A: {"a": 2}}, {A: head}, trust_version=2, publishers=with_name)).action == "resign"
+    others = frozenset(["another"])
+    found = only(planned({A: {"a": 2}}, {A: head}, trust_version=2, publishers=others))
+    assert (found.action, [guard.word for guard in found.guards]) == ("refused", ["departed-hold"])
+    assert name in found.guards[0].what
+    assert only(planned({A: {"a": 2}}, {A: head}, publishers=others)).action == "held"  # nothing to sign
+    lifted = planned(
+        {A: {"a": 2}}, {A: head}, trust_version=2, publishers=others, allowed={"lift_hold": True}
+    )
+    assert only(lifted).action == "publish"
+    again = planned({A: {"a": 2}}, {A: head}, publishers=others, allowed={"reissue": True})
+    assert only(again).action == "refused"
+
+
 def test_a_hold_that_ended_is_written_out() -> None:
     head = held({"a": 1}, {"a": 2})
     found = only(planned({A: {"a": 1}}, {A: head}))

@@ -72,12 +72,18 @@ def plan_over(rendered: Rendered, request: Request, found: Heads, against: str) 
         commit=workspace.commit,
         against=against,
         trust_version=workspace.trust.version if workspace.trust else 0,
+        publishers=_publishers(workspace, request.environment),
         whole=request.service is None,
         held_drafts=_held_drafts(workspace, rendered.drafted, bases),
         successors=successors(workspace),
         defaults=lambda unit: defaulted(workspace, unit),
     )
     return plan(request.environment, drafts, bases, around, request.allowed)
+
+
+def _publishers(workspace: Workspace, environment: str) -> frozenset[str]:
+    entry = workspace.trust.environments.get(environment) if workspace.trust else None
+    return frozenset((*entry.publishers.of, *entry.break_glass.of)) if entry else frozenset()
 
 
 def plan_between(workspace: Workspace, base: Workspace, request: Request) -> Plan:

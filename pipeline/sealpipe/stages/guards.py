@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sealpipe.canonical import canonical
 from sealpipe.errors import Finding
 from sealpipe.model import Change, Drafted, Guard
 from sealpipe.paths import show_path
 from sealpipe.project import Limits
-from sealpipe.released import Draft, Unit
+from sealpipe.released import Draft, Release, Unit
 from sealpipe.stages.changes import EMPTY, leaves
 
 SMALL = 4096
@@ -117,3 +117,13 @@ def readers_changed(old: Draft, new: Draft) -> str:
 def _readers(draft: Draft | None) -> set[str]:
     stanzas = (draft or EMPTY).stanzas
     return {reader for keys in stanzas.values() for boxes in keys.values() for reader in boxes}
+
+
+def departed(base: Release, publishers: Collection[str]) -> Guard | None:
+    """A held release is signed again as it stands. Nobody does that for who may not publish any more: it
+    may be what they were sent away for."""
+    if not publishers or not set(publishers).isdisjoint(base.publishers):
+        return None
+    names = ", ".join(base.publishers)
+    what = f"{base.unit} is held at what {names} published, who may not any more: it is not signed again"
+    return Guard("departed-hold", what, "--lift-hold")

@@ -16,7 +16,7 @@ from sealpipe.model import Broken, Commit, Drafted, Guard, Plan, UnitPlan
 from sealpipe.project import Limits
 from sealpipe.released import Draft, Release, Unit
 from sealpipe.stages.changes import changes
-from sealpipe.stages.guards import guards, look_twice, vanished
+from sealpipe.stages.guards import departed, guards, look_twice, vanished
 from sealpipe.stages.hold import Rejected, still_rendered
 
 Base = Release | Drafted | Broken
@@ -43,6 +43,7 @@ class Surroundings(NamedTuple):
     commit: Commit
     against: str
     trust_version: int = 0  # 0: no trust document, nothing is signed again
+    publishers: frozenset[str] = frozenset()  # names of who may sign a release now, in any role
     whole: bool = True  # False: only the units given are looked at, none can vanish
     held_drafts: Mapping[Unit, str] = {}  # draft digest that git gave at the commit of a held head
     successors: Mapping[str, str] = {}  # old service name -> new one
@@ -134,6 +135,8 @@ def _held(
     reason = "reissue" if allowed.reissue else ""
     if not reason and base.trust_version < around.trust_version:
         reason = "trust"
+    if reason and (guard := departed(base, around.publishers)):
+        return UnitPlan(unit, "refused", base, new, changed, (note,), (guard,))
     if reason:
         return UnitPlan(unit, "resign", base, None, (), (note,), reason=reason)
     return UnitPlan(unit, "held", base, new, changed, (note,))
