@@ -128,3 +128,14 @@ def test_what_is_unusual_is_gits_to_tell(
     if os.geteuid() == 0:
         os.chown(repository / ".git", 65534, -1)
         assert told_by_git(repository)
+
+
+def test_only_where_nothing_is_found_up_to_the_root_is_outside(repository: Path, tmp_path: Path) -> None:
+    assert module.outside(str(tmp_path))
+    assert not module.outside(str(repository))
+    below = repository / "a" / "b"
+    below.mkdir(parents=True)
+    assert not module.outside(str(below))
+    (tmp_path / "other" / "below").mkdir(parents=True)
+    (tmp_path / "other" / "HEAD").write_text("of something")  # git is asked what that is
+    assert not module.outside(str(tmp_path / "other" / "below"))

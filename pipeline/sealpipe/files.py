@@ -7,11 +7,8 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import signal
 import stat
-import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,6 +152,9 @@ def private_folder() -> Iterator[Path]:
     waiting `sh` after a SIGKILL. A power cut leaves it: on disk (no /dev/shm, no XDG_RUNTIME_DIR) it may
     then survive.
     """
+    import shutil
+    import tempfile
+
     folder = Path(tempfile.mkdtemp(prefix="sealpipe-", dir=_memory()))
 
     def sweep() -> None:
@@ -173,6 +173,7 @@ def private_folder() -> Iterator[Path]:
 def _swept_after_death(folder: Path) -> Iterator[None]:
     # Reads a pipe that nobody writes: it ends when this process does, however it ends. In a session of
     # its own, so that what kills a terminal's or a job's processes leaves it its moment.
+    import shutil
     import subprocess
 
     waiting = None
@@ -207,6 +208,8 @@ def _ended_by_signals() -> Iterator[None]:
     # The default action of these signals would end the process without sweeping.
     def leave(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
+
+    import threading
 
     before: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():

@@ -23,19 +23,33 @@ def refs(folder: str) -> list[bytes]:
     return git.refs(folder) if found is None else found
 
 
+def outside(folder: str) -> bool:
+    """Whether there is nothing that git could take for a repository, here or in any folder above."""
+    with suppress(OSError):
+        return _above(os.path.realpath(folder)) == ""
+    return False
+
+
 def _of_files(folder: str) -> list[bytes] | None:
     """None where git has to be asked: worktrees, other formats, folders of other users, anything unusual."""
     if any(name.startswith("GIT_CEILING_") for name in os.environ):
         return None
+    found = _above(folder)
+    if found == "":
+        return []
+    return None if found is None else _of_repository(found, os.path.join(found, ".git"))
+
+
+def _above(folder: str) -> str | None:
+    """The nearest folder with a `.git`, "" where there is none; None where git may see something else."""
     above = ""
     while folder != above:
-        own = os.path.join(folder, ".git")
-        if os.path.lexists(own):
-            return _of_repository(folder, own)
+        if os.path.lexists(os.path.join(folder, ".git")):
+            return folder
         if os.path.lexists(os.path.join(folder, "HEAD")):
             return None  # a repository without a working copy may begin here
         folder, above = os.path.dirname(folder), folder
-    return []
+    return ""
 
 
 def _of_repository(folder: str, own: str) -> list[bytes] | None:

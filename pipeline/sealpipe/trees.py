@@ -116,8 +116,10 @@ class WorkTree:
     @cached_property
     def commit(self) -> Head:
         """HEAD. Configuration that git ignores makes it dirty too: no commit has it."""
-        from sealpipe import git
+        from sealpipe import git, refs
 
+        if refs.outside(self.root):
+            return git.Head()
         head = git.head(self.root)
         if head.commit and not head.dirty:
             hidden = git.ignored_files(self.root, CONTENT)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sealpipe.documents.origins import Origins, origins
 from sealpipe.errors import Finding, Where
 from sealpipe.model import Document, DocumentId
 from sealpipe.paths import Concrete, Path, settle, show_path, typed
@@ -15,6 +14,9 @@ from sealpipe.schemas.compile import Effective
 from sealpipe.schemas.telling.explain import Explained
 from sealpipe.schemas.values import at
 from sealpipe.tokens import looks_sealed
+
+if TYPE_CHECKING:
+    from sealpipe.documents.origins import Origins
 
 # A key that a person might use for a secret, whatever the schema says of it (it may not know the key).
 _TELLTALE = re.compile(
@@ -33,6 +35,8 @@ class Locator:
     def of(self, document: Document) -> Origins:
         found = self._origins.get(document.id)
         if found is None:
+            from sealpipe.documents.origins import origins  # with the parser
+
             found = self._origins[document.id] = origins(document.text, file=document.file)
         return found
 

@@ -26,7 +26,9 @@ class Costs:
     def too_costly(self, values: Any) -> Concrete | None:
         """A place that would be looked at too often, or None."""
         with suppress(RecursionError):  # references within references, thousands of them
-            start = self._all([self._walk.schema]) if self._repeats else Counter[int]()
+            if not self._repeats:
+                return None
+            start = self._all([self._walk.schema])
             return next(
                 (path for path, looks in self._places(values, (), start) if looks > PLACE_LIMIT), None
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from sealpipe.paths import from_reference
 
@@ -100,6 +99,8 @@ class Gathered:
         copied: dict[str, Any] = {}
         for keyword, value in node.items():
             if keyword == "$ref":
+                from urllib.parse import quote
+
                 copied["$ref"] = "#/$defs/" + quote(self._define(str(value), root, prefix), safe=":")
             elif keyword in _LEFT_OUT:
                 continue

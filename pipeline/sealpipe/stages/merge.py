@@ -88,7 +88,9 @@ class _Merging:
                     self.nothing_to_delete(key, (*path, key), (*here, key))
             elif key in merged:
                 # Paths are built only for what needs one: most of a document is scalars over scalars.
-                if isinstance(value, _CONTAINERS) or isinstance(merged[key], _CONTAINERS):
+                if value.__class__ is dict and merged[key].__class__ is dict:
+                    merged[key] = self.maps(merged[key], value, (*path, key), (*here, key))
+                elif isinstance(value, _CONTAINERS) or isinstance(merged[key], _CONTAINERS):
                     merged[key] = self.values(merged[key], value, (*path, key), (*here, key))
                 else:
                     merged[key] = value
