@@ -65,7 +65,9 @@ def measure(candidates: Sequence[Candidate], runs: int) -> list[Used]:
 
 
 class Row(NamedTuple):
-    """A line of the table. `bar`: the least factor ("x10"), the most ("<4"), "120 ms", "" for stated."""
+    """A line of the table. `bar`: the least factor ("x10"), the most ("<4"), "120 ms", "+30 ms" over the
+    peer; without a number it is stated only.
+    """
 
     work: str
     against: str
@@ -73,6 +75,10 @@ class Row(NamedTuple):
     peer: Used | None
     unit: str = "cpu"  # or "wall"
     bar: str = ""
+
+    @property
+    def limit(self) -> str:
+        return self.bar.strip("x<+ms ")
 
     def value(self) -> float:
         """Peer over ours for a factor to reach, ours over peer for one to keep below, else milliseconds."""
@@ -85,9 +91,9 @@ class Row(NamedTuple):
         return float(mine / theirs if self.bar.startswith("<") else theirs / mine)
 
     def verdict(self) -> str:
-        if not self.bar:
+        if not self.limit:
             return "stated"
-        limit = float(self.bar.strip("x<+ms "))
+        limit = float(self.limit)
         met = self.value() >= limit if self.bar.startswith("x") else self.value() <= limit
         return "reached" if met else "MISSED"
 
@@ -105,6 +111,6 @@ def line(row: Row) -> str:
     figure = f"{row.value():.0f} ms" if is_time else f"{row.value():.2f}×"
     bars = {"x": "≥ {}×", "<": "≤ {}×", "+": "≤ + {} ms", "": "≤ {} ms"}
     kind = row.bar[0] if row.bar[:1] in ("x", "<", "+") else ""
-    bar = bars[kind].format(row.bar.strip("x<+ms ")) if row.bar else "–"
+    bar = bars[kind].format(row.limit) if row.limit else "–"
     memory = f"{row.ours.memory:.0f}" + (f" : {row.peer.memory:.0f}" if row.peer else "")
     return f"| {row.work} | {row.against} | {ours} | {peer} | {figure} | {bar} | {row.verdict()} | {memory} |"

@@ -255,7 +255,7 @@ def shipping_to_servers(job: Job) -> Iterator[Row]:
 def shipping_much(job: Job) -> Iterator[Row]:
     import stores
 
-    yield from stores.ships(job.bench, job.runs, job.number(10_000), "", ("etcd",))
+    yield from stores.ships(job.bench, job.runs, job.number(10_000), "<", ("etcd",))
 
 
 def running(job: Job) -> Iterator[Row]:

@@ -33,7 +33,7 @@ BARS = {  # store -> at least: against one write a key, against its best batches
     "zk": ("x50", ""),
     "weed": ("x100", ""),
 }
-STARTS = {"consul": "+40 ms", "etcd": "+40 ms", "zk": "+60 ms", "weed": ""}
+STARTS = {"consul": "+40 ms", "etcd": "+40 ms", "zk": "+60 ms", "weed": "+ ms"}
 NEEDS = {"zk": "kazoo", "weed": "boto3"}
 SAMPLES = 5
 SMALL = 60
