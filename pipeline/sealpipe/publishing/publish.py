@@ -101,11 +101,14 @@ def _groups(
         size = AT_ONCE if takes_several(store) else 1
         return [list(attempts[at : at + size]) for at in range(0, len(attempts), size)]
     groups: list[list[Attempt]] = []
-    for one in attempts:
-        if groups and _fits([*groups[-1], one], store, prefix, fence):
-            groups[-1].append(one)
-        else:
-            groups.append([one])
+    most = max(1, (store.limits.ops - (fence is not None)) // 2)  # a head and an archive each
+    at = 0
+    while at < len(attempts):
+        group = list(attempts[at : at + most])
+        while len(group) > 1 and not _fits(group, store, prefix, fence):
+            del group[-max(1, len(group) // 16) :]
+        groups.append(group)
+        at += len(group)
     return groups
 
 
