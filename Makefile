@@ -45,7 +45,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-campaign: $(VENV)/.dev
+campaign: $(VENV)/.dev $(SECOND_READER)
 	$(BIN)/python campaign/table.py $(CAMPAIGN)
 
 bench: $(VENV)/.bench
