@@ -104,6 +104,37 @@ def test_a_commit_gives_the_same(root: Path) -> None:
     assert loaded(root).commit.dirty
 
 
+@pytest.mark.parametrize(
+    "unit", [Unit("production-eu", "checkout"), Unit("dev", "checkout"), Unit("production", "search")]
+)
+def test_one_unit_has_all_that_it_is_made_of(root: Path, unit: Unit) -> None:
+    whole, only = load(WorkTree(root)), load(WorkTree(root), only=unit)
+    assert unit in units(only)
+    wanted = {at: document for at, document in whole.documents.items() if at.name in NAMES[unit.service]}
+    assert only.documents == wanted
+    assert set(only.schemas) == set(whole.schemas) & NAMES[unit.service]
+    assert (only.trust, only.keyrings, only.project) == (whole.trust, whole.keyrings, whole.project)
+    assert only.commit.commit == ""  # git was not asked
+
+
+NAMES = {"checkout": {"_all", "_payments", "checkout"}, "search": {"_all", "search"}}
+
+
+@pytest.mark.parametrize(
+    "unit", [Unit("nowhere", "checkout"), Unit("base", "checkout"), Unit("dev", "nobody")]
+)
+def test_a_unit_that_is_not_there_is_not_there(root: Path, unit: Unit) -> None:
+    assert unit not in units(load(WorkTree(root), only=unit))
+
+
+def test_a_broken_file_of_the_one_unit_is_said(root: Path) -> None:
+    write(root, {"environments/dev/checkout.yaml": "a: [", "environments/dev/search.yaml": "b: ["})
+    found = load(WorkTree(root), only=Unit("dev", "checkout"))
+    assert [finding.where.file for finding in found.findings if finding.where] == [
+        "environments/dev/checkout.yaml"
+    ]
+
+
 def test_without_a_project_file_there_is_no_repository(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         loaded(tmp_path)

@@ -42,7 +42,8 @@ def load(tree: Tree, *, only: Unit | None = None) -> Workspace:
     findings: list[Finding] = []
     names = None
     if only is not None:
-        names = {name for _, name in layer_ids(project, only)}
+        known = only.environment in project.environments
+        names = {name for _, name in layer_ids(project, only)} if known else set()
     documents = {document.id: document for document in _documents(tree, project, names, findings)}
     schemas = {schema.name: schema for schema in _schemas(tree, names, findings)}
     running = {name: tuple(files) for name, files in _running(tree, findings)} if names is None else {}
