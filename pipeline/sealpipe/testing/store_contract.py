@@ -26,7 +26,7 @@ from sealpipe.errors import (
     TooLargeError,
     UnsupportedError,
 )
-from sealpipe.stores.base import ABSENT, Check, Delete, Op, Put, Store, lists_versions
+from sealpipe.stores.base import ABSENT, Check, Delete, Op, Put, Store, lists_versions, takes_several
 
 Open = Callable[[], Store]
 
@@ -239,6 +239,19 @@ def all_or_nothing(open_store: Open) -> None:
     _expect(store.keys("") == ["dev/heads/a", "dev/releases/a"], "a write of three kinds is incomplete")
 
 
+def several_writes(open_store: Open) -> None:
+    """Where a store takes many at once: each is a write of its own, up to the first that fails."""
+    store = open_store()
+    several = takes_several(store)
+    if several is not None:
+        store.write([Put("dev/heads/b", b"theirs", ABSENT)])
+        found = several.write_each([[Put(f"dev/heads/{name}", b"1", ABSENT)] for name in "abc"])
+        told = [type(one) for one in found]
+        _expect(told == [type(None), ConflictError], "not every write of several was answered for itself")
+        now = [_value(store, f"dev/heads/{name}") for name in "abc"]
+        _expect(now == [b"1", b"theirs", None], "several writes did not end at the first that failed")
+
+
 def one_winner(open_store: Open) -> None:
     """Eight clients count up one key by compare-and-swap: nothing is lost and nothing counted twice."""
     open_store().write([Put("dev/heads/a", b"0", ABSENT)])
@@ -375,6 +388,7 @@ CHECKS: tuple[Callable[[Open], None], ...] = (
     value_limit,
     checks_guard,
     all_or_nothing,
+    several_writes,
     one_winner,
     no_torn_reads,
     waiting,
