@@ -99,6 +99,22 @@ def test_requests_stay_within_the_limits() -> None:
     assert all(len(ops) == 3 for ops in flips)
 
 
+def test_requests_are_as_full_as_they_may_be() -> None:
+    limits = Limits(value=512 * 1024, ops=128, request=512 * 1024, history=3, transactional=True)
+    units = [Unit("dev", f"s{n}") for n in range(130)]
+
+    def sizes(values: dict[str, str]) -> list[int]:
+        store = Around(MemoryStore(limits))
+        found = put(store, [content(u, values) for u in units], fence=state(store))
+        assert set(found.values()) == {"published"}
+        flips = [ops for ops in store.writes if touches_head(ops)]
+        assert all(store.size(ops) <= limits.request for ops in flips)
+        return [len(ops) // 2 for ops in flips]
+
+    assert sizes({}) == [63, 63, 4]  # the state is checked in each, and 128 operations are all
+    assert 20 <= min(sizes({"x": "y" * 8_000})[:-1]) < 63
+
+
 def test_a_large_release_goes_in_chunks_before_its_head(store: Store) -> None:
     watched = Around(store)
     assert put(watched, [content(A, BIG)]) == {A: "published"}
