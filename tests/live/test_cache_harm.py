@@ -152,4 +152,4 @@ def test_a_disk_without_room_at_the_start(cached_shop: OneService) -> None:
         assert live.ready()
     began = time.monotonic()
     assert started(cached_shop.source) == 20
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10

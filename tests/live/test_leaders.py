@@ -84,18 +84,18 @@ def test_a_network_that_says_nothing(place: Place, tmp_path: Path) -> None:
             proxy.swallow()
             began = time.monotonic()
             assert live.refresh(timeout=0.5) == "unavailable"
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 8
             assert live.current.db.pool_max == 20
             assert live.ready()
 
             began = time.monotonic()
             with pytest.raises(ConfigUnavailable):
                 Live(Orders, source=replace(shop.source, wait=0.5)).start()
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 12
             with Live(Orders, source=replace(source, wait=0.5, key=lambda: shop.keys.reader)) as second:
                 assert second.status.origin == "cache"
                 began = time.monotonic()
-            assert time.monotonic() - began < 1.5
+            assert time.monotonic() - began < 3
 
             proxy.heal()
             shop.publish(21)

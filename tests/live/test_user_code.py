@@ -144,7 +144,7 @@ def test_a_validator_that_takes_long_holds_up_no_reader(shop: OneService) -> Non
         assert live.ready()
         assert live.refresh(timeout=0.2) == "unavailable"
         assert live.status.state == "live"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
         go.set()
         until(lambda: live.current.db.pool_max == 2)
 
