@@ -112,8 +112,8 @@ def schema(content: dict[str, Any], values: Any = None, *, strict: bool = True) 
         from sealpipe.errors import InputError
         from sealpipe.model import SchemaFile
         from sealpipe.schemas.compile import effective
-        from sealpipe.schemas.telling.explain import explain
         from sealpipe.schemas.lint import lint
+        from sealpipe.schemas.telling.explain import explain
         from sealpipe.stages.load import read_schema
 
         text = json.dumps(content)
@@ -432,8 +432,8 @@ def main(group: str) -> None:
     import sealpipe.documents.edit
     import sealpipe.editing.values
     import sealpipe.releases.check
-    import sealpipe.schemas.telling.explain
     import sealpipe.schemas.lint
+    import sealpipe.schemas.telling.explain
     import sealpipe.stages.load
     import sealpipe.trees  # noqa: F401
 
