@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic_settings import CliApp
 
 from client.conftest import Shop
 from sealpipe import Live, PublishedConfigDict, PublishedSettings, load
@@ -268,3 +269,18 @@ def test_importing_and_making_settings_starts_no_thread_and_prints_nothing() -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_command_lines_of_pydantic_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    class Command(Orders):
+        def cli_cmd(self) -> None:
+            print("runs with", self.pool)
+
+    with published(orders={"pool": 2}) as here:
+        assert CliApp.run(Command, cli_args=["--pool", "7"]).pool == 7
+        assert CliApp.run(Command, cli_args=[]).pool == 2
+        assert capsys.readouterr().out == "runs with 7\nruns with 2\n"
+        here.go_down()
+        with pytest.raises(SystemExit) as ended:
+            CliApp.run(Command, cli_args=["--help"])
+        assert ended.value.code == 0
