@@ -13,6 +13,7 @@ from functools import partial
 
 import pytest
 import urllib3
+from botocore.utils import parse_timestamp
 from tests.stores.pages import policy
 
 from publishing import NOW, A, content, put, release
@@ -34,6 +35,7 @@ from sealpipe.stores.base import ABSENT, Check, Delete, Put
 from sealpipe.stores.registry import open_store
 from sealpipe.stores.s3 import conditions
 from sealpipe.stores.s3 import store as s3_store
+from sealpipe.stores.s3.calls import moment
 from sealpipe.testing import store_contract
 from servers.fixtures import need
 from servers.lax import lax_endpoint
@@ -306,6 +308,24 @@ def test_no_answer_is_awaited_before_a_body_is_sent(credentials, opened):
         threading.Thread(target=write, daemon=True).start()
         assert done.wait(10), "it reads from a closed connection for ever"
     assert b"expect:" not in seen[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tue, 01 Dec 2026 00:12:17 GMT",
+        "2026-12-01T00:12:17.123Z",
+        "2026-12-01T00:12:17Z",
+        "2026-12-01T00:12:17+02:00",
+        "20261201T001217Z",
+        "1796083937",
+        1796083937.5,
+    ],
+)
+def test_times_are_read_as_botocore_reads_them(text):
+    found = moment(text)
+    assert found == parse_timestamp(text)
+    assert found.utcoffset() is not None
 
 
 # ---- real servers

@@ -6,6 +6,8 @@ import os
 import random
 import threading
 import time
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import botocore.exceptions as failures
@@ -13,6 +15,7 @@ from botocore.config import Config
 from botocore.handlers import add_expect_header
 from botocore.loaders import create_loader
 from botocore.session import Session
+from botocore.utils import parse_timestamp
 
 from sealpipe.errors import MalformedError, UnavailableError
 from sealpipe.stores.s3.place import Place
@@ -128,6 +131,8 @@ class Calls:
                     self._session.register_component("data_loader", _descriptions)
                     # It reads the end of a `100 Continue` in a loop that a cut connection never leaves.
                     self._session.unregister("before-call.s3", add_expect_header)
+                    parsers = self._session.get_component("response_parser_factory")
+                    parsers.set_parser_defaults(timestamp_parser=moment)
                 self._clients[limit] = self._session.create_client(
                     "s3",
                     region_name=self.place.region or None,
@@ -142,6 +147,19 @@ class Calls:
                 )
                 _bind(self._clients[limit])
             return self._clients[limit]
+
+
+def moment(text: Any) -> datetime:
+    """A time of an answer, as botocore reads it, which takes a sixteenth of a second for a thousand keys."""
+    try:
+        if isinstance(text, str) and text.endswith(" GMT"):
+            return parsedate_to_datetime(text)
+        if isinstance(text, str) and text.endswith("Z") and "T" in text:
+            return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    found: datetime = parse_timestamp(text)
+    return found
 
 
 def _bind(client: Any) -> None:
