@@ -156,7 +156,7 @@ def main() -> int:
     parser.add_argument("--copies", default="", metavar="KIND,KIND,KIND")
     parser.add_argument("--path", nargs=4, metavar=("KIND", "INTERRUPTIONS", "FAULTS", "CHOICES"))
     parser.add_argument("--seeds", type=int, default=20_000)
-    parser.add_argument("--paths", type=int, default=4_000, help="at most so many a bound")
+    parser.add_argument("--paths", type=int, default=20_000, help="at most so many a bound")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--anew", action="store_true")
     given = parser.parse_args()
