@@ -35,6 +35,7 @@ from simulation.switches import (
     head_alone_tells,
     heads_before_fence,
     idle_does_not_claim,
+    junk_tells,
     no_check,
     no_predecessor,
     not_overtaken,
@@ -127,6 +128,15 @@ RULES: Sequence[Rule] = (
         QUIET._replace(faults=("replayed",)),
         "said to be `conflict` and was a head",
         faults=0.1,
+    ),
+    Rule(
+        "a head that is no release says nothing of what was before it",
+        junk_tells,
+        QUIET._replace(kind="file", hostile=2, acts=("junk",), faults=("replayed",)),
+        "`conflict` and was a head",
+        stay=0.5,
+        faults=0.4,
+        events=0.3,
     ),
     Rule(
         "a timeout is not believed",

@@ -341,6 +341,16 @@ def only_state_fences() -> Patches:
     return [(_P + "fence.fences", lambda state, _heads, trust: real(state, {}, trust))]
 
 
+def junk_tells() -> Patches:
+    """A head that is no release counts like one whose past does not tell."""
+    real = publishing._settled
+
+    def settled(group: Any, standing: Sequence[str], **more: Any) -> Any:
+        return real(group, ["unclear" if place == "lost" else place for place in standing], **more)
+
+    return [(_P + "publish._settled", settled)]
+
+
 def nothing() -> Patches:
     return []
 

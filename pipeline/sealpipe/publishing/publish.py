@@ -273,7 +273,8 @@ def _look(
 
 def stands(one: Attempt, store: Store, past: Past, timeout: float = 10.0) -> str:
     """`ours`: our release is or was the head. `base`: nothing happened. `other`: somebody replaced the
-    base without us. `unclear`: the head is another's and its past does not tell.
+    base without us. `unclear`: the head is another's and its past does not tell. `lost`: it is no release,
+    so that it has no past; whoever wrote it kept nothing of what was there.
     """
     entry = store.get(one.head_key, fresh=True, timeout=timeout)
     if entry is not None and entry.value == one.head:
@@ -284,16 +285,18 @@ def stands(one: Attempt, store: Store, past: Past, timeout: float = 10.0) -> str
     if (entry.version if entry else ABSENT) == one.signed.base_version:
         return "base"
     base = one.signed.base.digest if one.signed.base else ""
+    place = "lost"
     for digest in past(one.unit):
+        place = "unclear"
         if digest == one.signed.release.digest:
             return "ours"
         if digest == base:
             return "other"
-    return "unclear"
+    return place
 
 
 def _settled(group: Sequence[Attempt], standing: Sequence[str], *, uncertain: bool) -> list[Receipt]:
-    lost = any(place in ("other", "unclear") for place in standing)
+    lost = any(place in ("other", "unclear", "lost") for place in standing)
     found = []
     for one, place in zip(group, standing, strict=True):
         if place == "ours":
@@ -301,7 +304,8 @@ def _settled(group: Sequence[Attempt], standing: Sequence[str], *, uncertain: bo
         elif place == "base":
             # Several units change in one request or none does: it can only have been refused.
             outcome = "not-attempted" if lost or not uncertain else "unknown"
-        elif place == "unclear" and uncertain:
+        elif place == "lost" or (place == "unclear" and uncertain):
+            # Lost: also after a refusal. What was sent twice on its way is refused the second time.
             outcome = "unknown"
         else:
             outcome = "conflict"
