@@ -124,16 +124,16 @@ def with_document_key(
     Gives the keyrings' edits to write along. Whoever is no admin gets the workspace as it was: sealing
     then says who can help.
     """
-    from sealpipe.errors import RefusedError
-    from sealpipe.frozen import replace
-    from sealpipe.keysource import find_signing_keys
-    from sealpipe.membership.keyring_edit import ensure_document_key, keyring_files
-
     edits: dict[str, FileEdit] = {}
     for environment, name in documents:
         keyring = workspace.keyrings.get(environment)
         if keyring is None or name in keyring.keys:
             continue
+        from sealpipe.errors import RefusedError
+        from sealpipe.frozen import replace
+        from sealpipe.keysource import find_signing_keys
+        from sealpipe.membership.keyring_edit import ensure_document_key, keyring_files
+
         keys = find_signing_keys(os.environ, known=recipients(workspace))
         try:
             made = ensure_document_key(workspace, environment, name, keys=keys)

@@ -79,6 +79,14 @@ def plain_lines(text: str) -> tuple[dict[str, Any], list[int]] | None:
     return found, numbers
 
 
+def split_line(line: str) -> tuple[str, str, str] | None:
+    """All in front of a plain line's value, its key, all behind the value; None without key or value."""
+    found = _LINE.fullmatch(line + "\n")
+    if found is None or not found[3] or not found[4]:
+        return None
+    return line[: found.start(4)], found[3], line[found.end(4) :]
+
+
 def _lines(text: str) -> list[_Line] | None:
     """Of each line with content its parts, all empty where it does not fit; None of a text that cannot."""
     if len(text) > _SIZE or text.count(",") > _COMMAS:

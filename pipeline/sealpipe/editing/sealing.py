@@ -9,12 +9,10 @@ from __future__ import annotations
 import base64
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sealpipe.crypto.sealing import Sealer, type_of
-from sealpipe.documents.edit import set_value
 from sealpipe.documents.lines import KeyLines
-from sealpipe.documents.origins import origins
 from sealpipe.documents.read import read_yaml
 from sealpipe.editing.given import Given
 from sealpipe.editing.writing import FileEdit, text_edit
@@ -26,6 +24,9 @@ from sealpipe.opening import DocumentKeys, open_token
 from sealpipe.paths import Concrete, Path, lookup, settle, show_path, typed
 from sealpipe.schemas.compile import Effective, plain_check, secret_at
 from sealpipe.tokens import key_id, parse_token, place, sealed_paths
+
+if TYPE_CHECKING:
+    from sealpipe.documents.origins import Origins
 
 
 class Resealed(NamedTuple):
@@ -106,6 +107,8 @@ def seal_document(
 
     A value that breaks its own schema, or stands where nothing can be sealed, becomes a finding.
     """
+    from sealpipe.documents.edit import set_value
+
     schema = schema_of(workspace, document.id)
     merge_keys = schema.merge_keys(document.values)
     text, done, findings = document.text, [], []
@@ -150,7 +153,7 @@ def as_given(schema: Effective, path: Path, value: Any) -> Given | None:
 def bad_value(schema: Effective, document: Document, path: Path, given: Given | None) -> Finding | None:
     allowed = ", ".join(sorted(secret_at(schema, path) or ()))
     concrete = settle(document.values, path) or ()
-    where = origins(document.text, file=document.file).where(concrete)
+    where = _places(document).where(concrete)
     if given is None:
         what = f"the value is not of the type that the schema wants here: {allowed} (value not shown)"
         return Finding("wrong-type", what, where, show_path(path), hint=(f"sealpipe edit {document.id}",))
@@ -169,7 +172,7 @@ def bad_value(schema: Effective, document: Document, path: Path, given: Given | 
 
 def _cut_short(document: Document, path: Path, concrete: Concrete) -> Finding | None:
     # Sealing what YAML took for the value would leave the rest of the secret beside it, in plain.
-    places = origins(document.text, file=document.file)
+    places = _places(document)
     if not places.cut_short(concrete):
         return None
     what = "the value ends at ` #`: YAML takes what follows for a comment (value not shown)"
@@ -180,7 +183,7 @@ def _cut_short(document: Document, path: Path, concrete: Concrete) -> Finding | 
 def _abstract(workspace: Workspace, document: Document, path: Path) -> Finding | None:
     if not workspace.project.abstract(document.id.environment):
         return None
-    where = origins(document.text, file=document.file).where(settle(document.values, path) or ())
+    where = _places(document).where(settle(document.values, path) or ())
     return Finding(
         "sealed-in-abstract",
         f"{document.id.environment} is never published and has no keys, so a secret cannot stand here",
@@ -215,6 +218,16 @@ def _stale(
     return found
 
 
+def _origins(text: str, file: str) -> Origins:
+    from sealpipe.documents.origins import origins  # with the parser, which most edits do without
+
+    return origins(text, file=file)
+
+
+def _places(document: Document) -> Origins:
+    return _origins(document.text, document.file)
+
+
 def present_at(values: Mapping[str, Any], path: Path) -> Any:
     """What a document sets at a path; None where it sets nothing."""
     concrete = settle(values, path)
@@ -226,4 +239,4 @@ def line_of(text: str, path: Path, file: str) -> int:
     concrete = settle(read_yaml(text, file=file), path)
     if concrete is None:
         return 0
-    return KeyLines(text).line(concrete) or origins(text, file=file).line_number(concrete)
+    return KeyLines(text).line(concrete) or _origins(text, file).line_number(concrete)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sealpipe.crypto.sealing import Sealer
-from sealpipe.documents import edit
+from sealpipe.documents.swap import swap
 from sealpipe.editing.given import Given, infer_schema, problems
 from sealpipe.editing.sealing import line_of, present_at, seal_at
 from sealpipe.editing.writing import FileEdit, text_edit
@@ -15,8 +15,8 @@ from sealpipe.errors import Finding, InputError, UsageError
 from sealpipe.frozen import NamedTuple
 from sealpipe.jsontext import add_property
 from sealpipe.membership.slots import Slot, units_of
-from sealpipe.model import DocumentId
-from sealpipe.paths import Concrete, settle, show_path
+from sealpipe.model import Document, DocumentId
+from sealpipe.paths import Concrete, Path, settle, show_path
 from sealpipe.project import layer_ids
 from sealpipe.schemas.engine import Problem
 from sealpipe.schemas.telling.explain import explain
@@ -56,7 +56,7 @@ def set_value(slot: Slot, given: Given, *, secret: bool, sealer: Sealer) -> Valu
     value = seal_at(slot.workspace, document.id, slot.path, given, sealer) if seal else given.value
     if not seal and slot.present and type(old) is type(value) and old == value:
         return ValueEdit((), "same", document.file, _line(document.text, slot), slot.shown, old, value)
-    text = edit.set_value(document.text, slot.path, value, file=document.file)
+    text = _with_value(document, slot.path, value)
     edits.append(text_edit(document.file, document.text, text))
     return ValueEdit(
         edits=tuple(edits),
@@ -68,6 +68,15 @@ def set_value(slot: Slot, given: Given, *, secret: bool, sealer: Sealer) -> Valu
         new=None if seal or slot.holds_secret else value,
         schema="" if slot.known else slot.schema.origin(slot.path),
     )
+
+
+def _with_value(document: Document, path: Path, value: Any) -> str:
+    text = swap(document.text, path, value)
+    if text is None:
+        from sealpipe.documents.edit import set_value as set_anywhere
+
+        text = set_anywhere(document.text, path, value, file=document.file)
+    return text
 
 
 def _sealed_already(slot: Slot, *, seal: bool) -> Finding:
@@ -113,7 +122,7 @@ def unset_value(slot: Slot, *, null: bool) -> ValueEdit:
     if null:
         if not inherited(slot):
             raise InputError([_deletes_nothing(slot)])
-        text = edit.set_value(document.text, slot.path, None, file=document.file)
+        text = _with_value(document, slot.path, None)
         edits = (text_edit(document.file, document.text, text),)
         return ValueEdit(edits, "deleted", document.file, _line(text, slot), slot.shown, shown)
     if not slot.present:
@@ -126,7 +135,9 @@ def unset_value(slot: Slot, *, null: bool) -> ValueEdit:
             ],
         )
     line = _line(document.text, slot)
-    text = edit.unset(document.text, slot.path, file=document.file)
+    from sealpipe.documents.edit import unset
+
+    text = unset(document.text, slot.path, file=document.file)
     edits = (text_edit(document.file, document.text, text),)
     return ValueEdit(edits, "removed", document.file, line, slot.shown, shown)
 
