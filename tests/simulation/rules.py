@@ -132,7 +132,7 @@ RULES: Sequence[Rule] = (
     Rule(
         "a head that is no release says nothing of what was before it",
         junk_tells,
-        QUIET._replace(kind="file", hostile=2, acts=("junk",), faults=("replayed",)),
+        QUIET._replace(kind="file", publishers=(4,), hostile=3, acts=("junk",), faults=("replayed",)),
         "`conflict` and was a head",
         stay=0.5,
         faults=0.4,
