@@ -153,7 +153,7 @@ def _flip(
     if alone and receipts[0].outcome in THROUGH:
         archive_own(group[0], store, timeout)
     if watched and _overtaken(store, prefix, watched, timeout):
-        return [r._replace(outcome="overtaken") if r.outcome == "published" else r for r in receipts]
+        return [r._replace(outcome="overtaken") if r.outcome in THROUGH else r for r in receipts]
     return receipts
 
 
@@ -195,11 +195,14 @@ def _flip_each(
 
 
 def _overtaken(store: Store, prefix: str, fence: StateCheck, timeout: float) -> bool:
-    # What is flipped stays flipped: a store that does not answer now takes nothing of it back.
-    try:
-        return _moved(store, prefix, fence, timeout)
-    except StoreError:
-        return False
+    """Whether a newer publish may have begun before the flip. What is flipped stays flipped: a store that
+    does not answer now takes nothing of it back, and who cannot look must not say that nobody came."""
+    for _ in range(1 + RESENDS):
+        try:
+            return _moved(store, prefix, fence, timeout)
+        except StoreError:
+            continue
+    return True
 
 
 def _moved(store: Store, prefix: str, fence: StateCheck, timeout: float) -> bool:

@@ -263,7 +263,7 @@ _OUTCOMES = {
 _SAID = {
     "held": "left as it is: rolled back, and git still has the value",
     "already": "was there already",
-    "overtaken": "published, and a newer publish has begun since",
+    "overtaken": "published, and a newer publish may have begun since",
     "conflict": "somebody published in between; nothing was written",
     "fenced": "a newer publish has begun; nothing was written",
     "unknown": "no answer says whether it was written",
