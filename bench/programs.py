@@ -8,6 +8,7 @@ from typing import Any
 
 OPEN = """\
 import os, sys, time
+import sealpipe.checks.trust_files  # what `load` imports when it is called
 from sealpipe.keysource import need_identity
 from sealpipe.opening import document_keys, open_token
 from sealpipe.released import Unit

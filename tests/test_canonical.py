@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import time
@@ -260,3 +261,14 @@ def test_base64url_is_read_back(data):
 def test_base64url_has_one_spelling(text):
     with pytest.raises(ValueError):
         from_base64url(text)
+
+
+@given(st.text("ABCQgw-_019xyz", max_size=9))
+def test_base64url_is_read_exactly_where_it_is_written_so(text):
+    try:
+        found = from_base64url(text)
+    except ValueError:
+        padded = text + "=" * (-len(text) % 4)
+        assert len(text) % 4 == 1 or to_base64url(base64.urlsafe_b64decode(padded)) != text
+    else:
+        assert to_base64url(found) == text

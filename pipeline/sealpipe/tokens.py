@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sealpipe.canonical import canonical, from_base64url, labelled, lp, to_base64url
@@ -69,15 +70,21 @@ def key_id(public: bytes) -> bytes:
 
 def place(environment: str, document: str, path: Sequence[Segment]) -> bytes:
     """The bytes a sealed value is bound to. Raises ValueError for an un-keyed list index in the path."""
-    parts = [lp(environment.encode()), lp(document.encode()), len(path).to_bytes(4, "big")]
+    parts = [_front(environment, document), len(path).to_bytes(4, "big")]
     for segment in path:
-        if isinstance(segment, Member):
+        if isinstance(segment, str):
+            key = segment.encode()
+            parts += (b"k", len(key).to_bytes(4, "big"), key)
+        elif isinstance(segment, Member):
             parts.append(b"m" + lp(canonical([segment.field, segment.value])))
-        elif isinstance(segment, str):
-            parts.append(b"k" + lp(segment.encode()))
         else:
             raise ValueError("an index of a list without a merge key is no place")  # noqa: TRY004  # a wrong path
     return b"".join(parts)
+
+
+@lru_cache(maxsize=64)
+def _front(environment: str, document: str) -> bytes:
+    return lp(environment.encode()) + lp(document.encode())
 
 
 def place_tag(place_bytes: bytes) -> bytes:
