@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def pytest_configure() -> None:
     # A shell starts what runs behind it with interrupts ignored, and that is inherited: Ctrl-C is tested too.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was skipped, by what would bring it: said also where everything else passed."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped)
+    for reason, times in reasons.most_common():
+        terminalreporter.write_line(f"SKIPPED {times} tests: {reason}", yellow=True)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -68,6 +68,7 @@ def test_a_skip_is_a_failure_where_skips_are_forbidden(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rfs", str(tmp_path)]
     without = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert without.returncode == 0, without.stdout
+    assert "SKIPPED 1 tests: no server here" in without.stdout
     forbidden = subprocess.run(
         [*command, "--no-skips"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -249,3 +249,12 @@ def test_files_of_a_folder_at_once_are_read_as_one_by_one(tmp_path: Path) -> Non
         found = list(WorkTree(tmp_path).read_each(place, names))
         assert [f.findings if isinstance(f, InputError) else f for f in found] == [alone(n) for n in names]
     assert list(WorkTree(folder).read_each("", ["a.yaml", "missing"])) == [b"a: 1\n", None]
+
+
+def test_a_disk_that_gives_a_file_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As some file systems do: less than was asked for is not the end before the size that the file has."""
+    (tmp_path / "sealpipe.yaml").write_bytes(b"x" * 1000)
+    real = os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, size: real(descriptor, min(size, 7)))
+    assert WorkTree(tmp_path).read("sealpipe.yaml") == b"x" * 1000
+    assert list(WorkTree(tmp_path).read_each("", ["sealpipe.yaml"])) == [b"x" * 1000]

@@ -12,33 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, SecretStr
+from tests.live.orders import Orders, values
 from tests.live.store import OneService, until
 
-from sealpipe import Event, Live, PublishedConfigDict, PublishedSettings
+from sealpipe import Event, Live
 from sealpipe.client.source import Source
 from sealpipe.client.start import start
 from sealpipe.errors import ConfigError
 from sealpipe.frozen import replace
 from sealpipe.live.live import part_of
-from sealpipe.testing import sealed
 
 CALLS = ("open", "write", "fsync", "fchmod", "replace", "mkdir", "unlink")
 ERRORS = (errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT)
-
-
-class Db(BaseModel):
-    password: SecretStr
-    pool_max: int
-
-
-class Orders(PublishedSettings):
-    model_config = PublishedConfigDict(service="orders")
-    db: Db
-
-
-def values(pool_max: int) -> dict[str, Any]:
-    return {"db": {"password": sealed("hunter2-canary"), "pool_max": pool_max}}
 
 
 def started(source: Source) -> Any:

@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, SecretStr
+from tests.live.orders import Orders, values
 from tests.live.store import until
 
-from sealpipe import Live, PublishedConfigDict, PublishedSettings, Source
+from sealpipe import Live, Source
 from sealpipe.client.throwaway import throwaway, throwaway_release
 from sealpipe.errors import StoreError
 from sealpipe.released import Unit
@@ -18,23 +18,12 @@ from sealpipe.releases.keys import head_key
 from sealpipe.releases.wire import CHUNK
 from sealpipe.stores.base import Put
 from sealpipe.stores.registry import open_store
-from sealpipe.testing import sealed
 from servers.consul import start_consul
 from servers.etcd import start_etcd
 from servers.fixtures import need
 from servers.places import Place, place_on
 from servers.processes import Running
 from servers.zookeeper import start_zookeeper
-
-
-class Db(BaseModel):
-    password: SecretStr
-    pool_max: int
-
-
-class Orders(PublishedSettings):
-    model_config = PublishedConfigDict(service="orders")
-    db: Db
 
 
 class Shop:
@@ -53,8 +42,7 @@ class Shop:
 
     def made(self, pool_max: Any) -> bytes:
         self.seq += 1
-        values = {"db": {"password": sealed("hunter2"), "pool_max": pool_max}}
-        raw = throwaway_release(self.keys, values, seq=self.seq)
+        raw = throwaway_release(self.keys, values(pool_max), seq=self.seq)
         assert len(raw) < CHUNK
         return raw
 

@@ -13,28 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, SecretStr
+from tests.live.orders import Orders, values
 from tests.live.store import OneService, until
 
-from sealpipe import Live, PublishedConfigDict, PublishedSettings
+from sealpipe import Live
 from sealpipe.live.live import part_of
-from sealpipe.testing import sealed
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
-
-
-class Db(BaseModel):
-    password: SecretStr
-    pool_max: int
-
-
-class Orders(PublishedSettings):
-    model_config = PublishedConfigDict(service="orders")
-    db: Db
-
-
-def values(pool_max: int) -> dict[str, Any]:
-    return {"db": {"password": sealed("hunter2"), "pool_max": pool_max}}
 
 
 def in_child(work: Callable[[], bool]) -> Callable[[], None]:

@@ -12,27 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, SecretStr, field_validator, model_validator
+from pydantic import field_validator, model_validator
+from tests.live.orders import Db, Orders, values
 from tests.live.store import OneService, until
 
-from sealpipe import Event, Live, PublishedConfigDict, PublishedSettings
+from sealpipe import Event, Live
 from sealpipe.live.live import part_of
-from sealpipe.testing import sealed
-
-
-class Db(BaseModel):
-    password: SecretStr
-    pool_max: int
-
-
-class Orders(PublishedSettings):
-    model_config = PublishedConfigDict(service="orders")
-    db: Db
-
-
-def values(pool_max: Any = 20) -> dict[str, Any]:
-    return {"db": {"password": sealed("hunter2-canary"), "pool_max": pool_max}}
-
 
 # ---- validators
 

@@ -7,32 +7,17 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic import BaseModel, SecretStr
+from tests.live.orders import Orders, values
 from tests.live.store import OneService, until
 
-from sealpipe import Event, Live, PublishedConfigDict, PublishedSettings
+from sealpipe import Event, Live
 from sealpipe.client.throwaway import throwaway_release
 from sealpipe.errors import ConfigError
 from sealpipe.live.live import part_of
 from sealpipe.released import Unit
 from sealpipe.testing import sealed
-
-
-class Db(BaseModel):
-    password: SecretStr
-    pool_max: int
-
-
-class Orders(PublishedSettings):
-    model_config = PublishedConfigDict(service="orders")
-    db: Db
-
-
-def values(pool_max: Any = 20) -> dict[str, Any]:
-    return {"db": {"password": sealed("hunter2-canary"), "pool_max": pool_max}}
 
 
 def test_garbage_in_the_head(shop: OneService) -> None:

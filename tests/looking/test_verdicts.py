@@ -15,7 +15,6 @@ from sealpipe.checks import locate
 from sealpipe.cli.main import main
 from sealpipe.crypto import bech32
 from sealpipe.documents import nodes
-from sealpipe.keysource import pins_file
 from sealpipe.looking import verdicts
 from team import Team
 
@@ -252,11 +251,3 @@ def test_what_changes_while_it_is_validated_is_not_kept(
     assert validate()[0] == 4
     assert not list((tmp_path / "cache").rglob("*.json"))
     assert validate()[::2] == (0, False)
-
-
-@pytest.mark.parametrize(
-    "environ",
-    [{}, {"HOME": "/h"}, {"HOME": ""}, {"HOME": "/h", "XDG_CONFIG_HOME": "/c"}, {"XDG_CONFIG_HOME": ""}],
-)
-def test_pins_are_looked_for_where_they_are_kept(environ: dict[str, str]) -> None:
-    assert verdicts.pins_path(environ) == str(pins_file(environ))

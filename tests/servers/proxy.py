@@ -151,11 +151,11 @@ class Proxy:
     def refuse(self, first: socket.socket | None = None) -> None:
         """No connection is taken, and none stays."""
         self._stop_listening()
-        if first is not None:
-            _reset(first)
         with self._lock:
-            caught = [*self._open]
+            caught = [one for one in self._open if one is not first]
         _cut(caught)
+        if first is not None:
+            _reset(first)  # last: who hears of it may heal, and connect again, at once
 
     def armed_with(self, fault: Fault) -> bool:
         with self._lock:
