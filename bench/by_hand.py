@@ -11,12 +11,13 @@ import json
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 
-class Consul:
-    """Consul's HTTP API."""
+class _OverHttp(ABC):
+    """One warm connection pool, and the keys that a publish and a watch need."""
 
     batch: int | None = 128
 
@@ -31,6 +32,17 @@ class Consul:
     def close(self) -> None:
         self.pool.close()
 
+    @abstractmethod
+    def put(self, key: str, value: bytes) -> None: ...
+
+    def singly(self, values: Mapping[str, str]) -> None:
+        for key, value in values.items():
+            self.put(key, value.encode())
+
+
+class Consul(_OverHttp):
+    """Consul's HTTP API."""
+
     def put(self, key: str, value: bytes) -> None:
         done = self.pool.urlopen("PUT", f"/v1/kv/{self.prefix}{key}", body=value)
         assert done.status == 200, done.data
@@ -43,10 +55,6 @@ class Consul:
     def txn(self, ops: list[dict[str, Any]]) -> None:
         done = self.pool.urlopen("PUT", "/v1/txn", body=json.dumps([{"KV": op} for op in ops]).encode())
         assert done.status == 200, done.data
-
-    def singly(self, values: Mapping[str, str]) -> None:
-        for key, value in values.items():
-            self.put(key, value.encode())
 
     def batches(self, values: Mapping[str, str]) -> None:
         for page in _pages(values, self.batch or 1):
@@ -74,21 +82,8 @@ class Consul:
         return one_notice(wait, lambda: self.put("notice", b"%d" % number))
 
 
-class Etcd:
+class Etcd(_OverHttp):
     """etcd's JSON gateway."""
-
-    batch: int | None = 128
-
-    def __init__(self, place: Any, size: int) -> None:
-        import urllib3
-
-        self.pool = urllib3.HTTPConnectionPool(*_split(place.server.address), maxsize=4, retries=False)
-        self.prefix, self.size = f"raw-{place.prefix}/", size
-        for name in ("state", "heads/a", "notice"):
-            self.put(name, b"first")
-
-    def close(self) -> None:
-        self.pool.close()
 
     def call(self, path: str, body: Mapping[str, Any], **more: Any) -> Any:
         done = self.pool.urlopen("POST", path, body=json.dumps(body).encode(), **more)
@@ -100,10 +95,6 @@ class Etcd:
 
     def read(self, key: str, **more: str) -> Any:
         return json.loads(self.call("/v3/kv/range", {"key": _b(self.prefix + key), **more}).data)["kvs"][0]
-
-    def singly(self, values: Mapping[str, str]) -> None:
-        for key, value in values.items():
-            self.put(key, value.encode())
 
     def batches(self, values: Mapping[str, str]) -> None:
         for page in _pages(values, self.batch or 1):

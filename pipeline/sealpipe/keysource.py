@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from sealpipe.errors import TrustError, UsageError
 from sealpipe.frozen import NamedTuple
+from sealpipe.homes import config_folder, config_home
 
 if TYPE_CHECKING:
     from sealpipe.crypto.keys import Identity, PrivateKey, SigningKey
@@ -35,33 +36,18 @@ class Found(NamedTuple):
     source: str
 
 
-def config_folder(environ: Environ) -> Path:
-    """Ours: `~/.config/sealpipe`, or under XDG_CONFIG_HOME."""
-    return _config_home(environ) / "sealpipe"
-
-
 def key_file(environ: Environ) -> Path:
     """Where `init` and `keys new` put a person's key."""
-    return config_folder(environ) / "key.txt"
-
-
-def pins_file(environ: Environ) -> Path:
-    """Where `pins` keeps which root each project had."""
-    return config_folder(environ) / "pins.json"
+    return Path(config_folder(environ), "key.txt")
 
 
 def _home(environ: Environ) -> Path:
     return Path(environ.get("HOME") or "/nonexistent")
 
 
-def _config_home(environ: Environ) -> Path:
-    given = environ.get("XDG_CONFIG_HOME")
-    return Path(given) if given else _home(environ) / ".config"
-
-
 def _key_files(environ: Environ) -> Iterator[Path]:
     yield key_file(environ)
-    yield _config_home(environ) / "sops/age/keys.txt"
+    yield Path(config_home(environ), "sops/age/keys.txt")
     if sys.platform == "darwin":
         yield _home(environ) / "Library/Application Support/sops/age/keys.txt"
 

@@ -13,10 +13,15 @@ from typing import Any
 from sealpipe.canonical import strict_json
 from sealpipe.errors import TrustError
 from sealpipe.files import locked, write_atomic
-from sealpipe.keysource import pins_file
+from sealpipe.homes import pins_path
 from sealpipe.trust import Pin, RootChain, Trust, chain_for, parse_pins, pin_text
 
 Environ = Mapping[str, str]
+
+
+def pins_file(environ: Environ) -> Path:
+    """Where the pins of this user are kept."""
+    return Path(pins_path(environ))
 
 
 def find_pins(environ: Environ, project: str) -> tuple[Pin, ...]:

@@ -34,9 +34,8 @@ FILE_LIMIT = 1024 * 1024
 _PATH_LIMIT = 4096  # what systems take
 # O_NONBLOCK: opening a pipe must not wait for somebody to write into it.
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_ODD = re.compile(
-    r"[\x00-\x1f\\/]|^\.{0,2}$"
-)  # in a name: what no path may have, or what is more than a name
+# In a name: what no path may have, or what is more than a name.
+_ODD = re.compile(r"[\x00-\x1f\\/]|^\.{0,2}$")
 CONTENT = (PROJECT_FILE, "trust", "schemas", "environments")
 """What the pipeline reads; the rest of a repository is not its business."""
 
@@ -228,8 +227,9 @@ def _read_plain(descriptor: int, path: str) -> bytes:
             part = os.read(descriptor, asked)
             parts.append(part)
             left -= len(part)
-            if len(part) < asked:
-                break  # a plain file gives less only at its end
+            # Less than was asked for is the end, but not on every file system before the size that it has.
+            if not part or (len(part) < asked and FILE_LIMIT + 1 - left >= found.st_size):
+                break
     finally:
         os.close(descriptor)
     if not left:

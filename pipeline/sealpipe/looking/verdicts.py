@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from sealpipe.canonical import blake2b
 from sealpipe.errors import Finding, InputError, Where
 from sealpipe.frozen import NamedTuple
+from sealpipe.homes import pins_path
 from sealpipe.refs import refs
 from sealpipe.trees import PROJECT_FILE, RUNNING, Seen, WorkTree
 from sealpipe.version import VERSION
@@ -134,12 +135,6 @@ def outside(root: str, environ: Environ) -> bytes:
 def pinned(environ: Environ) -> bool:
     """Whether there are pins at all."""
     return bool(environ.get("SEALPIPE_TRUST", "").strip()) or os.path.exists(pins_path(environ))
-
-
-def pins_path(environ: Environ) -> str:
-    """As `keysource.pins_file`, which needs pathlib."""
-    base = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME") or "/nonexistent", ".config")
-    return os.path.join(base, "sealpipe", "pins.json")
 
 
 def _enter_contents(made: Any, tree: Seen | WorkTree) -> None:

@@ -85,8 +85,13 @@ def check_key(key: str) -> None:
 
     Segments of `[A-Za-z0-9_.-]`, 1 to 255 long and not starting with a dot, joined by single slashes.
     """
-    if len(key) > KEY_LIMIT or not _KEY.fullmatch(key):
+    if not is_key(key):
         raise UnsupportedError("bad-key", "a store key has characters that not every store takes")
+
+
+def is_key(key: str) -> bool:
+    """Whether `check_key` takes it."""
+    return len(key) <= KEY_LIMIT and _KEY.fullmatch(key) is not None
 
 
 def check_prefix(prefix: str) -> None:

@@ -30,7 +30,7 @@ from sealpipe.errors import (
 )
 from sealpipe.frozen import NamedTuple
 from sealpipe.stores.base import ABSENT, Check, Entry, Limits, Op, Put, Store, check_key, check_prefix
-from sealpipe.stores.http import Answer, Http, Tls
+from sealpipe.stores.http import Answer, Http, Tls, encoded_size
 
 LIMITS = Limits(
     value=1024 * 1024,
@@ -97,9 +97,7 @@ class EtcdStore:
         return "EtcdStore()"
 
     def size(self, ops: Sequence[Op]) -> int:
-        """Of the values as base64 makes them; they are not made into it for that."""
-        bare = [op._replace(value=b"") if isinstance(op, Put) else op for op in ops]
-        return len(_body(bare)) + sum(-(-len(op.value) // 3) * 4 for op in ops if isinstance(op, Put))
+        return encoded_size(ops, _body)
 
     def get(self, key: str, *, fresh: bool = False, timeout: float = 10.0) -> Entry | None:  # noqa: ARG002
         check_key(key)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Self, TypeVar
 
-from sealpipe.errors import MalformedError, UnsupportedError
-from sealpipe.stores.base import check_key
+from sealpipe.errors import MalformedError
+from sealpipe.stores.base import is_key
 from sealpipe.stores.single import VALUE_LIMIT
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -93,7 +93,7 @@ def list_keys(folder: int, prefix: str, found: list[str]) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                if _is_name(entry.name):
+                if is_key(entry.name):
                     try:
                         below = os.open(entry.name, BELOW, dir_fd=folder)
                     except FileNotFoundError:
@@ -102,18 +102,10 @@ def list_keys(folder: int, prefix: str, found: list[str]) -> None:
                         list_keys(below, f"{prefix}{entry.name}/", found)
                     finally:
                         os.close(below)
-            elif _is_name(entry.name):
+            elif is_key(entry.name):
                 if not entry.is_file(follow_symlinks=False):
                     raise OSError(errno.ELOOP, "not a regular file")
                 found.append(prefix + entry.name)
-
-
-def _is_name(name: str) -> bool:
-    try:
-        check_key(name)
-    except UnsupportedError:
-        return False
-    return True
 
 
 def side_by_side(work: Callable[[T], None], items: Iterable[T]) -> None:

@@ -16,7 +16,7 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -26,6 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionErr
 
 from sealpipe.errors import MalformedError, OutcomeUnknownError, StoreError, UnavailableError, UsageError
 from sealpipe.frozen import NamedTuple
+from sealpipe.stores.base import Op, Put
 from sealpipe.stores.sockets import PlainConnection, Secure, SecureConnection, now
 
 BODY_LIMIT = 64 * 1024 * 1024  # bytes of one answer
@@ -33,6 +34,12 @@ CONNECT = 3.0  # seconds, at most, for one server of several
 _CHUNK = 65536
 _LINE_LIMIT = 8 * 1024 * 1024
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
+
+
+def encoded_size(ops: Sequence[Op], body: Callable[[Sequence[Op]], bytes]) -> int:
+    """How long `body` of a write is, whose values stand in it as base64; none is made into it for that."""
+    bare = [op._replace(value=b"") if isinstance(op, Put) else op for op in ops]
+    return len(body(bare)) + sum(-(-len(op.value) // 3) * 4 for op in ops if isinstance(op, Put))
 
 
 class Tls(NamedTuple):

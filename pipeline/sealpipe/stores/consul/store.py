@@ -22,7 +22,7 @@ from sealpipe.stores.consul.answers import (
     unknown,
 )
 from sealpipe.stores.consul.place import OPS
-from sealpipe.stores.http import Answer, Http
+from sealpipe.stores.http import Answer, Http, encoded_size
 
 BODY = 512 * 1024  # bytes of a transaction's JSON, and of a value
 LIMITS = Limits(value=380 * 1024, ops=OPS, request=BODY, history=3, transactional=True)
@@ -42,9 +42,7 @@ class ConsulStore:
         self._names = names
 
     def size(self, ops: Sequence[Op]) -> int:
-        """Of the values as base64 makes them; they are not made into it for that."""
-        bare = [op._replace(value=b"") if isinstance(op, Put) else op for op in ops]
-        return len(_body(bare)) + sum(-(-len(op.value) // 3) * 4 for op in ops if isinstance(op, Put))
+        return encoded_size(ops, _body)
 
     def get(self, key: str, *, fresh: bool = False, timeout: float = 10.0) -> Entry | None:
         check_key(key)

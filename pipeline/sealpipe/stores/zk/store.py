@@ -31,7 +31,18 @@ from sealpipe.errors import (
     UnsupportedError,
 )
 from sealpipe.frozen import NamedTuple
-from sealpipe.stores.base import ABSENT, Check, Delete, Entry, Limits, Op, Put, check_key, check_prefix
+from sealpipe.stores.base import (
+    ABSENT,
+    Check,
+    Delete,
+    Entry,
+    Limits,
+    Op,
+    Put,
+    check_key,
+    check_prefix,
+    is_key,
+)
 from sealpipe.stores.zk.place import Place
 from sealpipe.stores.zk.session import Session, refusal
 
@@ -120,7 +131,7 @@ class ZkStore:
                 f"{folder}/{name}" if folder else name
                 for folder, below in zip(folders, names, strict=True)
                 for name in below or ()
-                if _is_name(name) and (folder or self._root or name != "zookeeper")
+                if is_key(name) and (folder or self._root or name != "zookeeper")
             ]
             if keys:
                 yield keys
@@ -340,14 +351,6 @@ def _node(stat: Any, *, holds: bool) -> _Node:
 def _token(stat: Any) -> str:
     # mzxid alone would do, but for an ensemble that was restored from an older copy.
     return f"{stat.czxid:x}.{stat.mzxid:x}.{stat.version}"
-
-
-def _is_name(name: str) -> bool:
-    try:
-        check_key(name)
-    except UnsupportedError:
-        return False
-    return True
 
 
 def _conflict(key: str) -> ConflictError:
