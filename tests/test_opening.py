@@ -75,6 +75,13 @@ def test_who_is_no_reader_opens_nothing(keyring: Keyring) -> None:
     assert error.value.word == "no-reader"
 
 
+def test_what_was_moved_is_said_before_whose_key_it_has(keyring: Keyring) -> None:
+    for document in ("checkout", "_all"):
+        with pytest.raises(TrustError, match="sealed for another place") as error:
+            open_token(token(keyring, ("a",), document=document), place(*HERE, ("b",)), ())
+        assert error.value.word == "unreadable-secret"
+
+
 def test_a_people_box_that_was_exchanged_is_refused(keyring: Keyring) -> None:
     """Whoever can write the file could box a people key of their own for anna."""
     anna = keyring.readers["anna"]._replace(box=box(PrivateKey(b"\x09" * 32), ANNA.read.public))

@@ -9,12 +9,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sealpipe.crypto.keys import PrivateKey
-from sealpipe.crypto.sealing import open_value, unbox
+from sealpipe.crypto.sealing import MOVED, open_value, unbox, unreadable
 from sealpipe.errors import TrustError
 from sealpipe.frozen import NamedTuple
 from sealpipe.keyrings import PEOPLE, Keyring, Reader
 from sealpipe.model import Document, Sealed, Workspace
-from sealpipe.paths import Concrete, Member, Path
+from sealpipe.paths import Concrete, Member, Path, show_path
+from sealpipe.released import SealedAt
 from sealpipe.tokens import MARK, parse_token, place, place_tag
 
 DocumentKeys = Mapping[str, tuple[PrivateKey, ...]]
@@ -59,18 +60,38 @@ def document_keys(
 def open_token(text: str, place_bytes: bytes, keys: Sequence[PrivateKey]) -> Any:
     """The value, with whichever of a document's keys it is sealed for.
 
-    Raises TrustError [unreadable-secret], or [no-reader] when none of the keys is the one.
+    Raises TrustError [unreadable-secret], also for what was sealed for another place, or [no-reader] when
+    none of the keys is the one.
     """
     token = parse_token(text)
     for key in keys:
         if key.key_id == token.key_id:
             return open_value(token, place_bytes, key)
+    if token.place_tag != place_tag(place_bytes):
+        raise unreadable(MOVED)  # whose key it has matters less: it does not belong here
     raise TrustError(
         "no-reader",
         "your key does not open this sealed value",
         why=["you are no reader of its document, or it is sealed for a key that the keyring does not have"],
         hint=["sealpipe keys list"],
     )
+
+
+def open_at(at: SealedAt, path: Path, text: str, keys: Sequence[PrivateKey]) -> Any:
+    """As `open_token`, of what stands at a place of a document: what is raised names the command that sets
+    it anew."""
+    try:
+        return open_token(text, place(at.environment, at.document, path), keys)
+    except TrustError as error:
+        problem = error
+    if problem.word in ("unreadable-secret", "malformed-secret"):
+        import shlex
+
+        hint = [f"sealpipe set {at} {shlex.quote(show_path(path))}"]
+        raise TrustError(
+            problem.word, problem.finding.what, path=show_path(path), why=problem.finding.why, hint=hint
+        )
+    raise problem
 
 
 def open_sealed(workspace: Workspace, sealed: Sealed, identity: PrivateKey) -> Any:

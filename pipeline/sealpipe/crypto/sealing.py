@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+MOVED = "it was sealed for another place (moved, copied or renamed by hand)"
+
 encode_plain = spelling.encode_plain
 decode_plain = spelling.decode_plain
 type_of = spelling.type_of
@@ -57,9 +59,9 @@ def open_value(token: Token, place: bytes, private: PrivateKey) -> Any:
     or holding something that sealpipe would not have written.
     """
     if token.key_id != private.key_id:
-        raise _unreadable("it is sealed for another key")
+        raise unreadable("it is sealed for another key")
     if token.place_tag != tokens.place_tag(place):
-        raise _unreadable("it was sealed for another place (moved, copied or renamed by hand)")
+        raise unreadable(MOVED)
     header = tokens.associated_data(token.type, private.public, token.ephemeral, place)
     plain: bytes | None = None
     try:
@@ -68,11 +70,12 @@ def open_value(token: Token, place: bytes, private: PrivateKey) -> Any:
     except (TrustError, ValueError):
         pass
     if plain is None:
-        raise _unreadable("it was altered")
+        raise unreadable("it was altered")
     return decode_plain(plain, token.type)
 
 
-def _unreadable(reason: str) -> TrustError:
+def unreadable(reason: str) -> TrustError:
+    """What is said of a sealed value that does not open."""
     return TrustError(
         "unreadable-secret",
         f"a sealed value cannot be opened: {reason}",

@@ -10,13 +10,13 @@ from sealpipe.errors import InputError, RefusedError, TrustError, UsageError
 from sealpipe.frozen import NamedTuple
 from sealpipe.membership.slots import schema_for
 from sealpipe.model import Document, Head, LayeredConfig, Workspace
-from sealpipe.opening import DocumentKeys, open_token
+from sealpipe.opening import DocumentKeys, open_at
 from sealpipe.paths import Concrete, from_pointer, settle, to_pointer, typed
 from sealpipe.released import Release, SealedAt, Unit
 from sealpipe.schemas.compile import Effective
 from sealpipe.stages.layer import layer
 from sealpipe.stages.load import units
-from sealpipe.tokens import looks_sealed, parse_token, place, sealed_paths
+from sealpipe.tokens import looks_sealed, parse_token, sealed_paths
 from sealpipe.trust import Pin
 
 
@@ -174,7 +174,7 @@ def open_one(view: View, keys: Mapping[str, DocumentKeys], pointer: str, token: 
             f"your key does not open {at}",
             hint=[f"sealpipe keys list {at.environment}"],
         )
-    value = open_token(token, place(at.environment, at.document, path), documents[at.document])
+    value = open_at(at, path, token, documents[at.document])
     return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
 
 
