@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sealpipe import caches
 from sealpipe.checks import locate
 from sealpipe.cli.main import main
 from sealpipe.crypto import bech32
@@ -28,7 +29,7 @@ def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Team:
     monkeypatch.chdir(made.root)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made.pin(os.environ)
-    monkeypatch.setattr(verdicts, "_program", lambda: [b"this one"])  # its files may be edited meanwhile
+    monkeypatch.setattr(caches, "program", lambda: [b"this one"])  # its files may be edited meanwhile
     return made
 
 
@@ -119,12 +120,12 @@ def test_the_project_file_refs_pins_and_the_program_count(
     assert asked_again()
     monkeypatch.setattr(verdicts, "VERSION", "0.0.9")
     assert asked_again()
-    monkeypatch.setattr(verdicts, "_program", lambda: [b"another one"])
+    monkeypatch.setattr(caches, "program", lambda: [b"another one"])
     assert asked_again()
 
 
 def test_the_program_is_its_files_and_what_it_stands_on() -> None:
-    told = b"\n".join(verdicts._program())
+    told = b"\n".join(caches.program())
     assert str(Path(verdicts.__file__)).encode() in told
     assert b"jsonschema_rs-" in told
     assert b"pyyaml-" in told.lower()
@@ -183,7 +184,7 @@ def test_a_well_signed_entry_of_another_shape_is_recomputed(
 ) -> None:
     told = validate()
     key = entry(tmp_path).read_bytes().split(b" ")[1].decode()
-    entry(tmp_path).write_bytes(f"{verdicts.FORMAT} {key} {verdicts.digest(body)}\n".encode() + body)
+    entry(tmp_path).write_bytes(f"{verdicts.FORMAT} {key} {caches.digest(body)}\n".encode() + body)
     assert validate() == told
 
 
@@ -226,7 +227,7 @@ def test_a_hostile_entry_hides_nothing_from_plan_and_publish(
     validate()
     key = entry(tmp_path).read_bytes().split(b" ")[1].decode()
     body = b'{"documents":5,"environments":3,"units":{"dev/checkout":true},"trusted":true,"findings":[]}'
-    forged = f"{verdicts.FORMAT} {key} {verdicts.digest(body)}\n".encode() + body
+    forged = f"{verdicts.FORMAT} {key} {caches.digest(body)}\n".encode() + body
     entry(tmp_path).write_bytes(forged)
     monkeypatch.setenv("SEALPIPE_KEY", bech32.encode("age-secret-key-", bytes([1]) * 32).upper())
     assert validate() == (0, "", True)  # who can write there could as well replace the program

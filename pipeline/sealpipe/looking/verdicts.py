@@ -11,11 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from sealpipe import caches
 from sealpipe.canonical import blake2b
 from sealpipe.errors import Finding, InputError, Where
 from sealpipe.frozen import NamedTuple
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from sealpipe.flows.look import Checked, PinsOf
 
 FORMAT = "sealpipe.verdict.2"
-KEPT_DAYS = 30
-_SIZE_LIMIT = 4 * 1024 * 1024
+KIND = "verdicts"
 _ELIDED = ": …"
 Environ = Mapping[str, str]
 
@@ -96,7 +95,7 @@ def fingerprint(tree: Seen | WorkTree, target: str, environ: Environ) -> str:
     day = time.strftime("%Y-%m-%d", time.gmtime())  # what a schema removes after a date is an error then
     for text in (FORMAT, VERSION, sys.version, tree.root, target, day):
         _enter(made, text.encode("utf-8", "surrogateescape"))
-    _enter(made, b"\0".join(_program()))
+    _enter(made, b"\0".join(caches.program()))
     _enter(made, outside(tree.root, environ))
     _enter_contents(made, tree)
     return made.hexdigest()
@@ -105,22 +104,6 @@ def fingerprint(tree: Seen | WorkTree, target: str, environ: Environ) -> str:
 def _enter(made: Any, part: bytes) -> None:
     made.update(b"%d:" % len(part))
     made.update(part)
-
-
-def _program() -> Iterator[bytes]:
-    """This package's files by size and time, and the names of what is installed, which hold versions."""
-    folders = [os.path.dirname(os.path.dirname(__file__))]
-    while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.endswith(".py"):
-                    found = entry.stat()
-                    yield f"{entry.path} {found.st_size} {found.st_mtime_ns}".encode()
-                elif entry.name != "__pycache__" and entry.is_dir():
-                    folders.append(entry.path)
-    for folder in sys.path:
-        with contextlib.suppress(OSError):
-            yield " ".join(sorted(n for n in os.listdir(folder) if n.endswith(".dist-info"))).encode()
 
 
 def outside(root: str, environ: Environ) -> bytes:
@@ -188,11 +171,11 @@ class _Entry(NamedTuple):
 
 def _entry(root: str, target: str, environ: Environ) -> _Entry | None:
     """None where there is none, or one that is not ours, cut short or of another shape."""
-    file = _file(root, target, environ)
-    data = _read(file) if file else None
-    if data is None:
+    file = caches.place(KIND, root, target, environ)
+    entry = caches.read(file) if file else None
+    if entry is None:
         return None
-    head, _, body = data.partition(b"\n")
+    head, body = entry
     try:
         plain = json.loads(body)
         return _Entry(head, body, plain, any(source for *_, source in plain["findings"]))
@@ -202,7 +185,7 @@ def _entry(root: str, target: str, environ: Environ) -> _Entry | None:
 
 def _known(kept: _Entry | None, key: str, tree: Seen | WorkTree) -> Verdict | None:
     """The verdict that was kept under this digest, its source lines read anew; None for anything else."""
-    if kept is None or kept.head != _head(key, kept.body):
+    if kept is None or kept.head != caches.head(FORMAT, key, kept.body):
         return None
     try:
         return _verdict(kept.plain, tree)
@@ -212,7 +195,7 @@ def _known(kept: _Entry | None, key: str, tree: Seen | WorkTree) -> Verdict | No
 
 def keep(verdict: Verdict, tree: Seen, target: str, key: str, environ: Environ) -> None:
     """Keep a verdict for the same digest. Quietly keeps none where that cannot be done well."""
-    file = _file(tree.root, target, environ)
+    file = caches.place(KIND, tree.root, target, environ)
     plain = {
         "documents": verdict.documents,
         "environments": verdict.environments,
@@ -220,64 +203,9 @@ def keep(verdict: Verdict, tree: Seen, target: str, key: str, environ: Environ) 
         "trusted": verdict.trusted,
         "findings": [_plain(finding, tree) for finding in verdict.findings],
     }
-    body = json.dumps(plain, separators=(",", ":")).encode()
-    if file is None or len(body) > _SIZE_LIMIT // 2 or _verdict(plain, tree)._replace(cached=0) != verdict:
-        return
-    from sealpipe.files import write_atomic
-
-    with contextlib.suppress(OSError):
-        write_atomic(file, _head(key, body) + b"\n" + body, mode=0o600)
-        _sweep(os.path.dirname(file))
-
-
-def _head(key: str, body: bytes) -> bytes:
-    return f"{FORMAT} {key} {digest(body)}".encode()
-
-
-def digest(data: bytes) -> str:
-    """Hex."""
-    return str(blake2b(data, digest_size=32).hexdigest())
-
-
-def _file(root: str, target: str, environ: Environ) -> str | None:
-    """Where the entry of a repository and target is; None where no folder is ours alone."""
-    home = environ.get("XDG_CACHE_HOME", "")
-    if not home.startswith("/"):
-        home = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".cache")
-    folder = os.path.join(home, "sealpipe", "verdicts")
-    try:
-        if not os.path.isdir(folder):
-            os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
-            os.mkdir(folder, mode=0o700)
-        found = os.lstat(folder)
-        inside = f"{os.path.realpath(folder)}/".startswith(f"{root.rstrip('/')}/")
-    except OSError:
-        return None
-    if inside or not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        return None
-    name = digest(f"{root}\0{target}".encode("utf-8", "surrogateescape"))
-    return os.path.join(folder, f"{name[:32]}.json")
-
-
-def _read(file: str) -> bytes | None:
-    try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with open(descriptor, "rb") as opened:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            return None
-        return opened.read(_SIZE_LIMIT)
-
-
-def _sweep(folder: str) -> None:
-    """Remove what nobody has renewed for a month: repositories come and go."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.stat(follow_symlinks=False).st_mtime < time.time() - KEPT_DAYS * 86400:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(entry.path)
+    if file is not None and _verdict(plain, tree)._replace(cached=0) == verdict:
+        body = json.dumps(plain, separators=(",", ":")).encode()
+        caches.write(file, caches.head(FORMAT, key, body), body)
 
 
 # ---- findings as plain data: what a line of a file says is never among it

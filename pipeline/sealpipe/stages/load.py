@@ -12,6 +12,7 @@ from sealpipe.documents.read import read_yaml
 from sealpipe.documents.refusals import show_key
 from sealpipe.documents.text import decode
 from sealpipe.errors import Finding, InputError, UsageError, Where
+from sealpipe.frozen import NamedTuple, replace
 from sealpipe.model import Commit, Document, DocumentId, SchemaFile, Workspace
 from sealpipe.paths import Concrete
 from sealpipe.project import NAME_HINT, SHARED, Project, is_document_name, is_name, layer_ids, parse_project
@@ -27,7 +28,7 @@ _OTHER_FORMS = (".yml", ".json", ".toml")
 
 
 def load(tree: Tree, *, only: Unit | None = None) -> Workspace:
-    """Everything that the pipeline reads, as values. Only this makes a Workspace.
+    """Everything that the pipeline reads, as values. Only this module makes a Workspace.
 
     Bad documents, schemas and trust files become `findings` and are left out. Raises InputError for a
     sealpipe.yaml that cannot be used, UsageError[no-repository] when there is none. Does not merge, does
@@ -36,32 +37,58 @@ def load(tree: Tree, *, only: Unit | None = None) -> Workspace:
     `only` leaves out what one unit is not made of: other services' documents and schemas, the schemas of
     running releases, the commit. Enough to look at that unit, not to publish or judge anything.
     """
+    if only is None:
+        return with_services(frame(tree), tree)
+    found = frame(tree, commit=Commit("", "", "", dirty=True))
+    known = only.environment in found.project.environments
+    names = {name for _, name in layer_ids(found.project, only)} if known else set()
+    return _filled(found, tree, _Names(only=names))
+
+
+def frame(tree: Tree, *, commit: Commit | None = None) -> Workspace:
+    """A workspace without documents and schemas: sealpipe.yaml, trust/ and where git is. Raises as `load`."""
     from sealpipe.checks.trust_files import read_trust
 
     project = load_project(tree)
-    findings: list[Finding] = []
-    names = None
-    if only is not None:
-        known = only.environment in project.environments
-        names = {name for _, name in layer_ids(project, only)} if known else set()
-    documents = {document.id: document for document in _documents(tree, project, names, findings)}
-    schemas = {schema.name: schema for schema in _schemas(tree, names, findings)}
-    running = {name: tuple(files) for name, files in _running(tree, findings)} if names is None else {}
     trust = read_trust(tree)
-    findings += _missing(project, documents) if names is None else ()
-    findings += trust.findings
     return Workspace(
         root=tree.root,
         project=project,
-        commit=Commit(*tree.commit) if names is None else Commit("", "", "", dirty=True),
+        commit=Commit(*tree.commit) if commit is None else commit,
         trust=trust.trust,
         roots=trust.roots,
         keyrings=trust.keyrings,
-        schemas=schemas,
-        documents=documents,
-        findings=tuple(findings),
-        running=running,
+        schemas={},
+        documents={},
+        findings=tuple(trust.findings),
     )
+
+
+def with_services(found: Workspace, tree: Tree, without: Container[str] = ()) -> Workspace:
+    """The frame of this tree with all that services are made of, but for the services in `without`: they
+    look as if they were not there, and shared layers and their schemas as they are."""
+    return _filled(found, tree, _Names(without=without))
+
+
+class _Names(NamedTuple):
+    """Of documents and schemas: which are read."""
+
+    only: Container[str] | None = None
+    without: Container[str] = ()
+
+    def has(self, name: str) -> bool:
+        return name not in self.without and (self.only is None or name in self.only)
+
+
+def _filled(found: Workspace, tree: Tree, names: _Names) -> Workspace:
+    findings: list[Finding] = []
+    project, whole = found.project, names.only is None
+    documents = {document.id: document for document in _documents(tree, project, names, findings)}
+    schemas = {schema.name: schema for schema in _schemas(tree, names, findings)}
+    running = {name: tuple(files) for name, files in _running(tree, names, findings)} if whole else {}
+    findings += _missing(project, documents) if whole else ()
+    findings += found.findings
+    return replace(found, documents=documents, schemas=schemas, running=running, findings=tuple(findings))
 
 
 def load_project(tree: Tree) -> Project:
@@ -122,15 +149,13 @@ def _services(project: Project, named: Mapping[str, set[str]], environment: str)
     return found
 
 
-def _documents(
-    tree: Tree, project: Project, names: Container[str] | None, findings: list[Finding]
-) -> Iterator[Document]:
+def _documents(tree: Tree, project: Project, names: _Names, findings: list[Finding]) -> Iterator[Document]:
     for environment in _environments(tree, project, findings):
         folder = f"environments/{environment}"
         for name in _names(tree, folder, findings):
             file = f"{folder}/{name}"
             stem = _stem(name, file, findings)
-            if stem is None or (names is not None and stem not in names):
+            if stem is None or not names.has(stem):
                 continue
             try:
                 data = tree.read(file)
@@ -218,12 +243,12 @@ def _missing(project: Project, documents: Mapping[DocumentId, Document]) -> Iter
             yield Finding("unused-layer", what, Where(file), hint=(hint,), severity="warning")
 
 
-def _schemas(tree: Tree, names: Container[str] | None, findings: list[Finding]) -> Iterator[SchemaFile]:
+def _schemas(tree: Tree, names: _Names, findings: list[Finding]) -> Iterator[SchemaFile]:
     for name in _names(tree, "schemas", findings):
         if not name.endswith(_SCHEMA):
             continue
         file, stem = f"schemas/{name}", name[: -len(_SCHEMA)]
-        if names is not None and stem not in names:
+        if not names.has(stem):
             continue
         if not is_document_name(stem):
             what = f"`{show_key(stem)}` cannot be the name of a service or layer"
@@ -238,12 +263,14 @@ def _schemas(tree: Tree, names: Container[str] | None, findings: list[Finding]) 
             findings.extend(error.findings)
 
 
-def _running(tree: Tree, findings: list[Finding]) -> Iterator[tuple[str, list[SchemaFile]]]:
+def _running(tree: Tree, names: _Names, findings: list[Finding]) -> Iterator[tuple[str, list[SchemaFile]]]:
     """The schemas of releases in service, by service: schemas/running/SERVICE/RELEASE.schema.json."""
     if "running/" not in _names(tree, "schemas", []):  # what stands in the way there was said
         return
     for folder in _names(tree, RUNNING, findings):
         service = folder.removesuffix("/")
+        if not names.has(service):
+            continue
         found = []
         for name in _names(tree, f"{RUNNING}/{service}", findings) if folder.endswith("/") else ():
             file = f"{RUNNING}/{service}/{name}"
