@@ -117,7 +117,7 @@ class Publisher:
         fence = StateCheck("dev", state.version)
         receipts = publish(batch, self.store, "", fence=fence, past=past(self.store))
         reader = READER.having(signed.release for signed in batch.releases)
-        problems = [*read_back(batch, receipts, Target("", self.store, ""), reader)]
+        _, problems = read_back(batch, receipts, Target("", self.store, ""), reader)
         if [receipt.outcome for receipt in receipts] != ["published"] or problems:
             raise SystemExit(f"not published: {receipts} {problems}")
         return len(batch.releases[0].release.raw)

@@ -261,10 +261,12 @@ class Seen:
 
     def read_each(self, folder: str, names: Sequence[str]) -> list[bytes | InputError | None]:
         """The files of a folder, an error in the place of what it is an error of."""
-        found = list(self._tree.read_each(folder, names))
         above = f"{folder}/" if folder else ""
-        self._files.update(zip([above + name for name in names], found, strict=True))
-        return found
+        paths = [above + name for name in names]
+        missing = [name for name, path in zip(names, paths, strict=True) if path not in self._files]
+        read = self._tree.read_each(folder, missing)
+        self._files.update(zip([above + name for name in missing], read, strict=True))
+        return [self._files[path] for path in paths]
 
     def list(self, folder: str) -> list[str]:
         """As a Tree; an error is the same one again."""

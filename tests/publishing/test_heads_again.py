@@ -10,7 +10,7 @@ from sealpipe.publishing import heads as reading
 from sealpipe.publishing.heads import heads
 from sealpipe.released import Unit
 from sealpipe.releases.keys import head_key
-from sealpipe.stores.base import Delete, Entry, Put, Store
+from sealpipe.stores.base import Delete, Entry, Listing, Put, Store
 from sealpipe.testing.memory import MemoryStore
 
 
@@ -29,8 +29,9 @@ class Lists(Around):
         self.read.append(prefix)
         return super().scan(prefix, timeout=timeout)
 
-    def versions(self, prefix: str, *, timeout: float = 30.0) -> dict[str, str]:
-        return {entry.key: entry.version for entry in self.inner.scan(prefix, timeout=timeout)}
+    def versions(self, prefix: str, *, since: Listing | None = None, timeout: float = 30.0) -> Listing:
+        self.since = since
+        return Listing({entry.key: entry.version for entry in self.inner.scan(prefix, timeout=timeout)})
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from sealpipe.stores.base import (
     Delete,
     Entry,
     Limits,
+    Listing,
     Op,
     Put,
     check_key,
@@ -162,7 +163,7 @@ class Client:
             if entry is not None:
                 yield entry
 
-    def versions(self, prefix: str, *, timeout: float = 30.0) -> dict[str, str]:
+    def versions(self, prefix: str, *, since: Listing | None = None, timeout: float = 30.0) -> Listing:
         check_prefix(prefix)
         found = {}
         for key in sorted(key for key in self.world.entries if key.startswith(prefix)):
@@ -171,7 +172,7 @@ class Client:
             entry = past[-1] if fault == "stale" and past else self.world.entries.get(key)
             if entry is not None:
                 found[key] = entry.version
-        return found
+        return Listing(found)
 
     def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
         self._fits(ops)

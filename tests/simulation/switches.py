@@ -54,7 +54,7 @@ def idle_does_not_claim() -> Patches:
         if shipping_plan.get(_run[-1].scheduler.current):
             return real(store, prefix, *args, **more)
         entry = store.get(state_key(prefix, more["environment"]), fresh=True)
-        return Claim(entry.version if entry else ABSENT, True, ())
+        return Claim(entry.version if entry else ABSENT, entry.value if entry else b"", joined=True, notes=())
 
     real_writable = shipping.check_writable
     shipping_plan: dict[Any, bool] = {}

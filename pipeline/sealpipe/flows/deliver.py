@@ -28,6 +28,7 @@ class Delivered(NamedTuple):
     mirrors: Mapping[str, str]  # url -> "" or why it failed
     notes: tuple[Finding, ...]
     tree: TreeReport | None
+    heads: Mapping[Unit, Head]  # of what was published, as read back
 
 
 def deliver(
@@ -53,7 +54,8 @@ def deliver(
     say("publishing")
     receipts = publish(batch, target.store, target.prefix, fence=fence, past=past)
     say("reading back")
-    notes = list(read_back(batch, receipts, target, reader))
+    seen, problems = read_back(batch, receipts, target, reader)
+    notes = [*problems]
     copied: Mapping[str, str] = {}
     tree: TreeReport | None = None
     if not notes and all(r.outcome in ("published", "already") for r in receipts):
@@ -63,7 +65,7 @@ def deliver(
     say("collecting")
     done = [signed.unit for signed in release_of(receipts, batch)]
     notes += collected(target, done, now_ms=now_ms)
-    return Delivered(receipts, copied, tuple(notes), tree)
+    return Delivered(receipts, copied, tuple(notes), tree, seen)
 
 
 def to_tree(
@@ -82,8 +84,12 @@ def to_tree(
     return write_trees(workspace, environment, source, rules, only=only)
 
 
-def read_back(batch: Batch, receipts: Sequence[Receipt], target: Target, reader: Reader) -> Iterable[Finding]:
-    """Each published unit as a reader gets it: our release, or one above it."""
+def read_back(
+    batch: Batch, receipts: Sequence[Receipt], target: Target, reader: Reader
+) -> tuple[dict[Unit, Head], list[Finding]]:
+    """Each published unit as a reader gets it, our release or one above it, and who does not get that."""
+    seen: dict[Unit, Head] = {}
+    problems: list[Finding] = []
     done = release_of(receipts, batch)
     listed: Mapping[Unit, Head | Broken] = {}
     if len(done) >= MANY:
@@ -100,12 +106,12 @@ def read_back(batch: Batch, receipts: Sequence[Receipt], target: Target, reader:
                 problem = now.what
             elif now is None or now.release.order < signed.release.order:
                 problem = "the store gives an older release than the one it took"
+            else:
+                seen[signed.unit] = now
         if problem:
-            yield Finding(
-                "read-back",
-                f"{signed.unit}: published, and what is read back is not it: {problem}",
-                hint=(f"sealpipe verify {signed.unit}",),
-            )
+            what = f"{signed.unit}: published, and what is read back is not it: {problem}"
+            problems.append(Finding("read-back", what, hint=(f"sealpipe verify {signed.unit}",)))
+    return seen, problems
 
 
 def to_mirrors(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sealpipe import caches
+from sealpipe.checks.standing import NOBODY, Looked, Record, Standing
 from sealpipe.errors import SealpipeError, UsageError
 from sealpipe.flows.drafts import Rendered, chosen_units, render, schema_of, with_origins
 from sealpipe.flows.targets import Target, primary, reader_of
 from sealpipe.frozen import NamedTuple
 from sealpipe.model import Broken, Drafted, Head, Plan, Workspace
 from sealpipe.paths import from_pointer
-from sealpipe.publishing.heads import Reader, heads, released
+from sealpipe.publishing.heads import Reader, heads, heads_listed, released, versions
 from sealpipe.released import Release, Unit
+from sealpipe.releases.keys import state_key
 from sealpipe.stages.draft import draft
 from sealpipe.stages.hold import still_rendered
 from sealpipe.stages.load import load, units
@@ -57,10 +60,25 @@ def plan_published(workspace: Workspace, request: Request, pins: tuple[Pin, ...]
     return plan_over(rendered, request, found, target.url)
 
 
-def read_heads(target: Target, request: Request, reader: Reader, before: Heads | None = None) -> Heads:
-    """All heads of the environment, also for a request about one unit: trust versions count for all.
-    `before` is what was read of this same store, if anything was."""
-    return heads(target.store, target.prefix, request.environment, reader, before=before or {})
+def read_heads(target: Target, request: Request, reader: Reader, stood: Standing = NOBODY) -> Heads:
+    """All heads of the environment but of who stands, also for a request about one unit: trust versions
+    count for all."""
+    at = (target.store, target.prefix, request.environment, reader)
+    return heads(*at) if stood.listing is None else heads_listed(*at, stood.listing, without=stood.versions)
+
+
+def look(target: Target, environment: str, record: Record | None) -> Looked:
+    """Ask the store, unless there is nothing to compare with. Raises nothing."""
+    if record is None:
+        return Looked("", None)
+    try:
+        entry = target.store.get(state_key(target.prefix, environment), fresh=True)
+        state = caches.digest(entry.value) if entry is not None else ""
+        if not state or state != record.state:
+            return Looked(state, None)
+        return Looked(state, versions(target.store, target.prefix, environment, since=record.listing))
+    except SealpipeError as error:
+        return Looked("", None, error)
 
 
 def plan_over(rendered: Rendered, request: Request, found: Heads, against: str) -> Plan:

@@ -6,9 +6,11 @@ the fence and stops when the plan is another one by then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from sealpipe import git
+from sealpipe.checks.standing import NOBODY, Standing, Standings
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.errors import Finding, RefusedError, TrustError
 from sealpipe.flows.deliver import Say, deliver, to_mirrors
@@ -22,17 +24,19 @@ from sealpipe.flows.permission import (
     signer_for,
 )
 from sealpipe.flows.planning import Heads, Request, plan_over, read_heads
-from sealpipe.flows.targets import primary, reader_of
+from sealpipe.flows.targets import Target, primary, reader_of
 from sealpipe.frozen import field, frozen
 from sealpipe.model import Drafted, Head, Plan, Publication, Receipt, UnitPlan, Workspace
 from sealpipe.publishing.approvals import Missing
 from sealpipe.publishing.fence import State, claim
-from sealpipe.publishing.heads import Reader, heads
+from sealpipe.publishing.heads import Reader, heads, heads_listed, versions
 from sealpipe.publishing.publish import StateCheck
 from sealpipe.publishing.sign import Signing, batch_id, content_of, sign, timestamp
 from sealpipe.released import Release, Unit
+from sealpipe.releases.keys import head_key
 from sealpipe.stages.draft import tombstone
 from sealpipe.stages.load import units
+from sealpipe.stores.base import Listing, lists_versions
 from sealpipe.trust import Pairs, Pin, Trust, chain_for
 
 
@@ -51,6 +55,7 @@ class Prepared:
     protected: bool
     waiting: tuple[Missing, ...]  # approvals that are missing and not waived
     approvers: tuple[str, ...]  # whose approvals are there
+    stood: Standing = field(default=NOBODY, repr=False)  # whom the workspace and the plan leave out
 
     @property
     def workspace(self) -> Workspace:
@@ -58,13 +63,20 @@ class Prepared:
 
 
 def prepare(
-    workspace: Workspace, request: Request, *, pins: tuple[Pin, ...], keys: Sequence[SigningKey]
+    workspace: Workspace,
+    request: Request,
+    *,
+    pins: tuple[Pin, ...],
+    keys: Sequence[SigningKey],
+    target: Target | None = None,
+    stood: Standing = NOBODY,
 ) -> Prepared:
     """Check who, from where and what; plan. Writes nothing.
 
-    The trust files must have been checked (`checks.trusted.require_trusted`). Raises TrustError [no-key],
-    RefusedError (role, protected environment, a unit to retire that is still there, a head under newer
-    trust, another plan than the expected one), InputError for what is not valid, StoreError.
+    `target` is the environment's store where it is open already; `stood` are units that the workspace is
+    without. The trust files must have been checked (`checks.trusted.require_trusted`). Raises TrustError
+    [no-key], RefusedError (role, protected environment, a unit to retire that is still there, a head under
+    newer trust, another plan than the expected one), InputError for what is not valid, StoreError.
     """
     need_published_environment(workspace, request.environment)
     trust = need_trust(workspace)
@@ -74,10 +86,12 @@ def prepare(
     check_protected(workspace, entry, request.environment, signer)
     _check_retired(workspace, request)
     rendered = render(workspace, request.drafted(workspace))
-    with primary(workspace, request.environment) as target:
-        found = read_heads(target, request, reader_of(workspace, pins))
-        planned = plan_over(rendered, request, found, target.url)
-        url = target.url
+    if stood.failure is not None:
+        raise stood.failure
+    with nullcontext(target) if target else primary(workspace, request.environment) as place:
+        found = read_heads(place, request, reader_of(workspace, pins), stood)
+        planned = plan_over(rendered, request, found, place.url)
+        url = place.url
     check_trust_version(found, trust)
     _check_published(request, found)
     check_expected(request, planned)
@@ -95,6 +109,7 @@ def prepare(
         protected=entry.protected,
         waiting=() if signer.waives else waiting,
         approvers=tuple(name for name in entry.approvals.of if trust.keys[name].sign in keys_of),
+        stood=stood,
     )
 
 
@@ -168,8 +183,15 @@ def check_writable(prepared: Prepared) -> None:
         raise not_approved(prepared.waiting, prepared.plan.short)
 
 
-def ship(prepared: Prepared, *, now_ms: int, say: Say = lambda _: None) -> Publication:
+def ship(
+    prepared: Prepared,
+    *,
+    now_ms: int,
+    say: Say = lambda _: None,
+    remember: Callable[[Standings], None] = lambda _: None,
+) -> Publication:
     """Fence, plan again, sign, publish, read back, mirror, collect. See DESIGN's protocol for the order.
+    `remember` is given what the next publish can be told by, at the end.
 
     Raises RefusedError (older commit, moved, guards, approvals), TrustError, StoreError. What happened to
     each unit is in the receipts, also when only some got through.
@@ -193,7 +215,7 @@ def ship(prepared: Prepared, *, now_ms: int, say: Say = lambda _: None) -> Publi
             supersede=request.supersede,
         )
         at_home = target.url == prepared.url
-        found = read_heads(target, request, reader, prepared.heads if at_home else None)
+        listing, found = _behind(prepared, target, reader)
         check_trust_version(found, trust)
         # A plan is made of the drafts and the heads alone: equal heads, equal plan.
         same = at_home and found == prepared.heads
@@ -219,7 +241,8 @@ def ship(prepared: Prepared, *, now_ms: int, say: Say = lambda _: None) -> Publi
             now_ms=now_ms,
             say=say,
         )
-    receipts = _all_receipts(planned, delivered.receipts)
+    remember(Standings(planned, {**_good(found), **delivered.heads}, listing, fenced.raw))
+    receipts = _all_receipts(planned, delivered.receipts, prepared.stood)
     notes = (*fenced.notes, *delivered.notes)
     return Publication(
         batch, request.environment, prepared.url, receipts, delivered.mirrors, notes, delivered.tree
@@ -231,6 +254,19 @@ def mirrors_only(workspace: Workspace, environment: str, pins: tuple[Pin, ...]) 
     with primary(workspace, environment) as target:
         copied = to_mirrors(workspace, environment, target, reader_of(workspace, pins))
         return Publication("", environment, target.url, (), copied)
+
+
+def _behind(prepared: Prepared, target: Target, reader: Reader) -> tuple[Listing, Heads]:
+    """The heads behind the fence without those that still stand: who moved meanwhile is among them."""
+    at = (target.store, target.prefix, prepared.request.environment)
+    stood = prepared.stood
+    if target.url != prepared.url:
+        stood = NOBODY
+    elif stood.listing is not None or lists_versions(target.store) is not None:
+        listing = versions(*at, since=stood.listing)
+        return listing, heads_listed(*at, reader, listing, before=prepared.heads, without=stood.versions)
+    found = read_heads(target, prepared.request, reader, stood)
+    return Listing({head_key(target.prefix, unit): one.version for unit, one in found.items()}), found
 
 
 def _reader(prepared: Prepared) -> Reader:
@@ -261,9 +297,10 @@ def _check_unmoved(prepared: Prepared, planned: Plan) -> None:
     """Raises RefusedError [moved] when the plan behind the fence is not the one that was looked at."""
     if _rows(planned) == _rows(prepared.plan):
         return
-    then = {one.unit: one for one in prepared.plan.units}
+    then = {one.unit: number_of(one.base) for one in prepared.plan.units}
+    then |= {unit: one.number for unit, one in prepared.stood.units.items()}
     for one in planned.units:
-        before, after = number_of(then[one.unit].base if one.unit in then else None), number_of(one.base)
+        before, after = then.get(one.unit, 0), number_of(one.base)
         if before != after and isinstance(one.base, Release):
             payload = one.base.payload
             commit = f", commit {str(payload.git['commit'])[:7]}" if payload.git else ""
@@ -307,8 +344,9 @@ def approval_digest(one: UnitPlan) -> str:
     return one.new_digest or tombstone(one.unit).digest  # what is gone, or to go, is approved as that
 
 
-def _all_receipts(planned: Plan, done: Sequence[Receipt]) -> tuple[Receipt, ...]:
-    found = {receipt.unit: receipt for receipt in done}
+def _all_receipts(planned: Plan, done: Sequence[Receipt], stood: Standing) -> tuple[Receipt, ...]:
+    found = {unit: Receipt(unit, "unchanged", one.number, one.digest) for unit, one in stood.units.items()}
+    found |= {receipt.unit: receipt for receipt in done}
     for one in planned.units:
         if one.unit in found or not isinstance(one.base, Release):
             continue

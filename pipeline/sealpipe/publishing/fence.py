@@ -50,6 +50,7 @@ class Claim(NamedTuple):
     """The fence as it stands for this publish: each flip depends on `version`."""
 
     version: str
+    raw: bytes  # the state
     joined: bool  # another publish of the same commit had it
     notes: tuple[Finding, ...]
 
@@ -191,13 +192,13 @@ def claim(
             found, state.commit, ancestry, environment=environment, enforced=enforced, supersede=supersede
         )
         if entry and current and current.commit == state.commit != "":
-            return Claim(entry.version, True, notes)
+            return Claim(entry.version, entry.value, joined=True, notes=notes)
         passed = [f.commit for f in found if len(supersede) >= 7 and f.commit.startswith(supersede)]
         ours = state._replace(superseded=passed[0] if passed else "")
         raw = sign_state(trust.project, environment, ours, key)
         version = _swap(store, name, raw, entry, timeout)
         if version:
-            return Claim(version, False, notes)
+            return Claim(version, raw, joined=False, notes=notes)
     raise RefusedError(
         "fence-contended",
         f"other publishers move {environment} at the same time; nothing was published",

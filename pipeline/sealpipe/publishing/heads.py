@@ -15,7 +15,7 @@ from sealpipe.releases.fetch import BrokenHead, read_head, read_heads, read_rele
 from sealpipe.releases.fetch import Head as RawHead
 from sealpipe.releases.keys import archives_prefix, heads_prefix, parse_archive, parse_head
 from sealpipe.releases.wire import parse_locator, payload_from_json, split_release
-from sealpipe.stores.base import Entry, Store, lists_versions
+from sealpipe.stores.base import Entry, Listing, Store, lists_versions
 from sealpipe.trust import Pin
 
 CHAIN_LIMIT = 1000
@@ -60,18 +60,53 @@ def heads(
     Raises StoreError when the store does not answer, TrustError [foreign-project] when a head belongs to
     another project: two projects share a prefix by mistake, and nothing may be written over it.
     """
-    found: dict[Unit, Head | Broken] = {}
-    raws: Iterator[RawHead | BrokenHead] | None = None
-    lists = lists_versions(store) if before else None
+    if before and lists_versions(store) is not None:
+        listed = versions(store, prefix, environment, timeout=timeout)
+        return heads_listed(store, prefix, environment, reader, listed, before=before, timeout=timeout)
+    found = scan_heads(store, prefix, environment, timeout=timeout)
+    return {raw.unit: _checked(store, prefix, raw, reader) for raw in found}
+
+
+def versions(
+    store: Store, prefix: str, environment: str, *, since: Listing | None = None, timeout: float = 30.0
+) -> Listing:
+    """The version of every head, by key. `since` is an earlier answer, of whichever process."""
+    lists, below = lists_versions(store), heads_prefix(prefix, environment)
     if lists is not None:
-        named = lists.versions(heads_prefix(prefix, environment), timeout=timeout)
-        listed = {unit: named[key] for key in sorted(named) if (unit := parse_head(prefix, key)) is not None}
-        others = [unit for unit, version in listed.items() if not _is_still(before.get(unit), version)]
-        if len(others) <= FEW:
-            found = {unit: before[unit] for unit in listed if unit not in others}
-            raws = read_heads(store, prefix, others, timeout=timeout)
-    for raw in raws or scan_heads(store, prefix, environment, timeout=timeout):
-        found[raw.unit] = _checked(store, prefix, raw, reader)
+        return lists.versions(below, since=since, timeout=timeout)
+    return Listing({entry.key: entry.version for entry in store.scan(below, timeout=timeout)})
+
+
+def heads_listed(
+    store: Store,
+    prefix: str,
+    environment: str,
+    reader: Reader,
+    listed: Listing,
+    *,
+    before: Mapping[Unit, Head | Broken] = MappingProxyType({}),
+    without: Mapping[Unit, str] = MappingProxyType({}),
+    timeout: float = 30.0,
+) -> dict[Unit, Head | Broken]:
+    """As `heads`, of the units that are listed. Those `without` are left out while they have the version
+    given there."""
+    found: dict[Unit, Head | Broken] = {}
+    others: list[Unit] = []
+    for key, version in listed.versions.items():
+        unit = parse_head(prefix, key)
+        if unit is None or without.get(unit) == version:
+            continue
+        if _is_still(before.get(unit), version):
+            found[unit] = before[unit]
+        else:
+            others.append(unit)
+    if len(others) <= FEW:
+        raws: Iterable[RawHead | BrokenHead] = read_heads(store, prefix, others, timeout=timeout)
+    else:
+        raws = scan_heads(store, prefix, environment, timeout=timeout)
+    for raw in raws:
+        if raw.unit not in found and without.get(raw.unit) != raw.version:
+            found[raw.unit] = _checked(store, prefix, raw, reader)
     return dict(sorted(found.items()))
 
 

@@ -8,7 +8,7 @@ equality only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol, cast
 
 from sealpipe.errors import StoreError, UnsupportedError
@@ -156,11 +156,21 @@ class TakesSeveral(Protocol):
         """
 
 
+class Listing(NamedTuple):
+    """The version of each key below a prefix, and what the store knows the moment by, if by anything."""
+
+    versions: Mapping[str, str]
+    mark: str = ""
+
+
 class ListsVersions(Protocol):
     """What a store may offer besides, where that costs less than the values: to see that nothing changed."""
 
-    def versions(self, prefix: str, *, timeout: float = 30.0) -> dict[str, str]:
-        """The version of each key, as `scan` gives it and no older."""
+    def versions(self, prefix: str, *, since: Listing | None = None, timeout: float = 30.0) -> Listing:
+        """The version of each key, as `scan` gives it and no older.
+
+        `since`, an earlier answer of this store for this prefix, changes nothing but what it costs.
+        """
 
 
 def lists_versions(store: Store) -> ListsVersions | None:

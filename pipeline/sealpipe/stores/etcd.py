@@ -29,7 +29,18 @@ from sealpipe.errors import (
     UsageError,
 )
 from sealpipe.frozen import NamedTuple
-from sealpipe.stores.base import ABSENT, Check, Entry, Limits, Op, Put, Store, check_key, check_prefix
+from sealpipe.stores.base import (
+    ABSENT,
+    Check,
+    Entry,
+    Limits,
+    Listing,
+    Op,
+    Put,
+    Store,
+    check_key,
+    check_prefix,
+)
 from sealpipe.stores.http import Answer, Http, Tls, encoded_size
 
 LIMITS = Limits(
@@ -104,25 +115,36 @@ class EtcdStore:
         return next(iter(self._range({"key": _text(key)}, timeout)[0]), None)
 
     def keys(self, prefix: str, *, timeout: float = 10.0) -> list[str]:
-        check_prefix(prefix)
-        return [entry.key for entry in self._pages(prefix, timeout, {"keys_only": True, "limit": 10_000})]
+        return [*self.versions(prefix, timeout=timeout).versions]
 
-    def versions(self, prefix: str, *, timeout: float = 30.0) -> dict[str, str]:
+    def versions(self, prefix: str, *, since: Listing | None = None, timeout: float = 30.0) -> Listing:
         check_prefix(prefix)
-        pages = self._pages(prefix, timeout, {"keys_only": True, "limit": 10_000})
-        return {entry.key: entry.version for entry in pages}
+        ask = {"key": _text(prefix or "\0"), "range_end": _after(prefix), "keys_only": True}
+        deadline = time.monotonic() + timeout
+        if since is not None and since.mark.isdigit():
+            answer = self.call("/v3/kv/range", {**ask, "min_mod_revision": int(since.mark) + 1}, timeout)
+            found = {**since.versions, **_versions(answer)}
+            # It counts all keys, also those that it does not list: nothing was deleted.
+            if str(answer.get("count", 0)) == str(len(found)):
+                return Listing(found, str(_revision(answer)))
+        found, mark = {}, ""
+        while True:
+            left = max(0.001, deadline - time.monotonic())
+            answer = self.call("/v3/kv/range", {**ask, "limit": 10_000}, left)
+            page, mark = _versions(answer), mark or str(_revision(answer))
+            found |= page
+            if not answer.get("more") or not page:
+                return Listing(found, mark)
+            ask["key"] = _text([*page][-1] + "\0")
 
     def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
-        check_prefix(prefix)
-        return self._pages(prefix, timeout, {"limit": _PAGE})
-
-    def _pages(self, prefix: str, timeout: float, ask: Mapping[str, Any]) -> Iterator[Entry]:
         """Each page is read as of now: a revision that the first one fixed could be compacted meanwhile."""
+        check_prefix(prefix)
         deadline = time.monotonic() + timeout
         at, end = prefix or "\0", _after(prefix)
         while True:
             left = max(0.001, deadline - time.monotonic())
-            found, more = self._range({"key": _text(at), "range_end": end, **ask}, left)
+            found, more = self._range({"key": _text(at), "range_end": end, "limit": _PAGE}, left)
             yield from found
             if not more or not found:
                 return
@@ -289,6 +311,10 @@ def _entries(rows: Any) -> list[Entry]:
     if malformed:
         raise _malformed()
     return []
+
+
+def _versions(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {entry.key: entry.version for entry in _entries(answer.get("kvs", ()))}
 
 
 def _revision(answer: Mapping[str, Any]) -> int:

@@ -52,6 +52,10 @@ def _version(store: Store, key: str) -> str:
     return entry.version if entry else ABSENT
 
 
+def _versions(store: Store) -> dict[str, str]:
+    return {entry.key: entry.version for entry in store.scan("dev/")}
+
+
 def _value(store: Store, key: str) -> bytes | None:
     entry = store.get(key, fresh=True)
     return entry.value if entry else None
@@ -141,8 +145,27 @@ def listing(open_store: Open) -> None:
     _expect(all(e.version == _version(store, e.key) for e in found), "a scan gives other versions than get")
     lists = lists_versions(store)
     if lists is not None:
-        known = {entry.key: entry.version for entry in found}
-        _expect(lists.versions("dev/") == known, "versions are listed that are not those of a scan")
+        before = lists.versions("dev/")
+        _expect(dict(before.versions) == _versions(store), "versions are listed that are not those of a scan")
+        again = lists.versions("dev/", since=before)
+        _expect(again.versions == before.versions, "an earlier listing changes what is listed")
+        store.write([Put("prod/heads/b", b"", ABSENT)])
+        for op in (
+            Put("dev/heads/a", b"new", found[0].version),
+            Put("dev/heads/c", b"new", ABSENT),
+            Delete("dev/heads/c"),
+            Put("dev/heads/b", b"new", None),
+            Delete("dev/heads/b"),
+        ):
+            store.write([op])
+            now = lists.versions("dev/", since=before)
+            _expect(
+                dict(now.versions) == _versions(store), "since an earlier listing, a change is not listed"
+            )
+        _expect(
+            dict(lists.versions("dev/", since=now).versions) == _versions(store),
+            "the last listing is not kept",
+        )
 
 
 def many_keys(open_store: Open) -> None:

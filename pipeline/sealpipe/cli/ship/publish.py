@@ -11,6 +11,7 @@ from sealpipe.cli import options, output
 from sealpipe.cli.options import Common, Target
 
 if TYPE_CHECKING:
+    from sealpipe.cli.ship.unmoved import Repository
     from sealpipe.flows.planning import Request
     from sealpipe.flows.ship import Prepared
     from sealpipe.model import Publication, Workspace
@@ -60,11 +61,15 @@ def command(
     Ends with 5 when something refuses it, 6 when the store or the trust files are not to be trusted.
     """
     from sealpipe.cli.ship.plan import retired
-    from sealpipe.cli.workspaces import read_workspace, trusted_pins
+    from sealpipe.cli.ship.unmoved import Repository
+    from sealpipe.cli.workspaces import trusted_pins
     from sealpipe.flows.planning import Request
+    from sealpipe.stages.load import frame
     from sealpipe.stages.plan import Allowed
+    from sealpipe.trees import Seen, WorkTree
 
-    workspace = read_workspace(opts)
+    tree = Seen(WorkTree(opts.root()))
+    workspace = frame(tree)
     names = _names(workspace, target, everything=everything)
     check_reason(break_glass, 'sealpipe publish ENV --break-glass "why"')
     allowed = Allowed(
@@ -82,6 +87,7 @@ def command(
         )
     pins = trusted_pins(opts, workspace)
     service = target.service if target else None
+    repository = Repository(tree, workspace, pins)
     code = 0
     done: list[Publication] = []
     for name in names:
@@ -91,7 +97,7 @@ def command(
         mine = allowed._replace(retire=frozenset(u for u in allowed.retire if u.environment == name))
         expected = expected_plan(plan_name, name) if plan_name else ""
         request = Request(name, service, mine, break_glass, supersede, expected)
-        code = _one(opts, workspace, request, pins, done)
+        code = _one(opts, repository, request, done)
         if code:
             break
     if opts.format == "json":
@@ -165,18 +171,24 @@ def _mirrors(
     return 1 if any(result.mirrors.values()) else 0
 
 
-def _one(
-    opts: Common, workspace: Workspace, request: Request, pins: tuple[Pin, ...], done: list[Publication]
-) -> int:
+def _one(opts: Common, repository: Repository, request: Request, done: list[Publication]) -> int:
     """Publish one environment; its exit code."""
+    from sealpipe.checks.standing import keep, load, recorded
+    from sealpipe.cli.ship.unmoved import may_stand, stood_in
     from sealpipe.cli.workspaces import recipients
     from sealpipe.flows.ship import check_writable, prepare, ship
+    from sealpipe.flows.targets import primary
     from sealpipe.keysource import find_signing_keys
 
     started = time.monotonic()
-    keys = find_signing_keys(os.environ, known=recipients(workspace))
-    with output.progress(opts, f"planning {request.target}"):
-        prepared = prepare(workspace, request, pins=pins, keys=keys)
+    frame, pins = repository.frame, repository.pins
+    keys = find_signing_keys(os.environ, known=recipients(frame))
+    with output.progress(opts, f"planning {request.target}"), primary(frame, request.environment) as target:
+        at = (frame.root, request.environment, target.url, os.environ)
+        record = load(*at) if may_stand(opts, frame, request) else None
+        stood = stood_in(repository, request, target, record)
+        workspace = repository.without(stood.services)
+        prepared = prepare(workspace, request, pins=pins, keys=keys, target=target, stood=stood)
     _show_plan(opts, prepared)
     check_writable(prepared)
     if opts.dry_run:
@@ -184,7 +196,12 @@ def _one(
     if prepared.protected and prepared.plan.writing:
         output.confirm_name(opts, request.environment)
     with output.progress(opts, f"publishing {request.target}") as say:
-        result = ship(prepared, now_ms=time.time_ns() // 1_000_000, say=say)
+        result = ship(
+            prepared,
+            now_ms=time.time_ns() // 1_000_000,
+            say=say,
+            remember=lambda made: keep(recorded(repository.inputs, stood, made), *at),
+        )
     done.append(result)
     if opts.format == "text":
         _show(opts, prepared, result, time.monotonic() - started)

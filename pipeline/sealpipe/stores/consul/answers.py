@@ -35,6 +35,24 @@ def parsed(answer: Answer) -> Any:
     raise malformed()
 
 
+def index_of(answer: Answer) -> int:
+    """Consul's index of what was asked for. Raises MalformedError."""
+    text = answer.headers.get("x-consul-index", "")
+    if text.isascii() and text.isdigit() and len(text) < 21:
+        return int(text)
+    raise malformed()
+
+
+def keys_of(answer: Answer, prefix: str) -> list[str]:
+    """The keys below a prefix, sorted; what only holds others ends with a slash and is none."""
+    if answer.status == 404:
+        return []
+    found = parsed(answer)
+    if not isinstance(found, list) or not all(isinstance(key, str) for key in found):
+        raise malformed()
+    return sorted(key for key in found if key.startswith(prefix) and not key.endswith("/"))
+
+
 def entries(found: Any) -> list[Entry]:
     """Of a list of Consul's rows. Raises MalformedError."""
     try:

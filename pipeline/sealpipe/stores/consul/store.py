@@ -10,10 +10,12 @@ from typing import Any
 from urllib.parse import quote
 
 from sealpipe.errors import TooLargeError, UnavailableError, UnsupportedError
-from sealpipe.stores.base import ABSENT, Check, Entry, Limits, Op, Put, check_key, check_prefix
+from sealpipe.stores.base import ABSENT, Check, Entry, Limits, Listing, Op, Put, check_key, check_prefix
 from sealpipe.stores.consul.answers import (
     conflict,
     entries,
+    index_of,
+    keys_of,
     malformed,
     not_applied,
     parsed,
@@ -50,17 +52,26 @@ class ConsulStore:
 
     def keys(self, prefix: str, *, timeout: float = 10.0) -> list[str]:
         check_prefix(prefix)
-        answer = self._read(prefix, {"keys": "", "consistent": ""}, timeout)
-        if answer.status == 404:
-            return []
-        found = parsed(answer)
-        if not isinstance(found, list) or not all(isinstance(key, str) for key in found):
-            raise malformed()
-        return sorted(key for key in found if key.startswith(prefix) and not key.endswith("/"))
+        return keys_of(self._listed(prefix, timeout), prefix)
+
+    def _listed(self, prefix: str, timeout: float) -> Answer:
+        return self._read(prefix, {"keys": "", "consistent": ""}, timeout)
+
+    def versions(self, prefix: str, *, since: Listing | None = None, timeout: float = 30.0) -> Listing:
+        check_prefix(prefix)
+        deadline = time.monotonic() + timeout
+        answer = self._listed(prefix, timeout)
+        names, mark = keys_of(answer, prefix), str(index_of(answer))
+        # The index of a prefix is that of its last change, whatever else changes in this Consul.
+        if since is not None and since.mark == mark and names == sorted(since.versions):
+            return since
+        return Listing({entry.key: entry.version for entry in self._scan(names, deadline)}, mark)
 
     def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
         deadline = time.monotonic() + timeout
-        names = self.keys(prefix, timeout=timeout)
+        yield from self._scan(self.keys(prefix, timeout=timeout), deadline)
+
+    def _scan(self, names: Sequence[str], deadline: float) -> Iterator[Entry]:
         size = min(_PAGE, self.limits.ops)
         at = 0
         while at < len(names):
@@ -142,10 +153,7 @@ class ConsulStore:
         late = hold + hold / 16 + min(_SLACK, 1.0 + hold)
         answer = self._read(key, query, late if index else hold, held=bool(index))
         entry = self._entry(key, answer)
-        text = answer.headers.get("x-consul-index", "")
-        if not (text.isascii() and text.isdigit() and len(text) < 21):
-            raise malformed()
-        return entry.version if entry else ABSENT, int(text)
+        return entry.version if entry else ABSENT, index_of(answer)
 
     def close(self) -> None:
         self.http.close()

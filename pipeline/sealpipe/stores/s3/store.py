@@ -23,7 +23,18 @@ from sealpipe.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from sealpipe.stores.base import ABSENT, Check, Delete, Entry, Limits, Op, Put, check_key, check_prefix
+from sealpipe.stores.base import (
+    ABSENT,
+    Check,
+    Delete,
+    Entry,
+    Limits,
+    Listing,
+    Op,
+    Put,
+    check_key,
+    check_prefix,
+)
 from sealpipe.stores.s3 import conditions
 from sealpipe.stores.s3.calls import WORKERS, Calls
 from sealpipe.stores.s3.place import Place
@@ -57,11 +68,17 @@ class S3Store:
 
     def keys(self, prefix: str, *, timeout: float = 10.0) -> list[str]:
         check_prefix(prefix)
-        return sorted(self.versions(prefix, timeout=timeout))
+        return sorted(self.versions(prefix, timeout=timeout).versions)
 
-    def versions(self, prefix: str, *, timeout: float = 30.0) -> dict[str, str]:
+    def versions(
+        self,
+        prefix: str,
+        *,
+        since: Listing | None = None,  # noqa: ARG002  # a listing knows no time
+        timeout: float = 30.0,
+    ) -> Listing:
         check_prefix(prefix)
-        return dict(self._listed(prefix, time.monotonic() + timeout))
+        return Listing(dict(self._listed(prefix, time.monotonic() + timeout)))
 
     def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
         deadline = time.monotonic() + timeout

@@ -37,6 +37,7 @@ from sealpipe.stores.base import (
     Delete,
     Entry,
     Limits,
+    Listing,
     Op,
     Put,
     check_key,
@@ -44,6 +45,7 @@ from sealpipe.stores.base import (
     is_key,
 )
 from sealpipe.stores.zk.place import Place
+from sealpipe.stores.zk.reads import ManyReads
 from sealpipe.stores.zk.session import Session, refusal
 
 # jute.maxbuffer is 1,048,575 bytes; to more than that a server answers by closing the connection.
@@ -78,6 +80,7 @@ class ZkStore:
     def __init__(self, place: Place) -> None:
         self._root = place.root
         self._session = Session(place)
+        self._reads = ManyReads(self._session)
         self._notices: dict[str, _Notice] = {}
 
     # ---- reading
@@ -105,19 +108,32 @@ class ZkStore:
         deadline = time.monotonic() + timeout
         found: list[str] = []
         for keys in self._levels(prefix, deadline):
-            nodes = self._nodes(keys, deadline)
+            nodes = self._nodes(keys, deadline)  # without their values, which nobody asked for
             found += [key for key, node in nodes.items() if node.holds]
             keys[:] = [key for key, node in nodes.items() if node.children]
         return sorted(found)
 
+    def versions(
+        self,
+        prefix: str,
+        *,
+        since: Listing | None = None,  # noqa: ARG002  # no znode knows when others below it changed
+        timeout: float = 30.0,
+    ) -> Listing:
+        return Listing({e.key: e.version for e in self._entries(prefix, time.monotonic() + timeout)})
+
     def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
-        deadline = time.monotonic() + timeout
-        entries: list[Entry] = []
+        yield from sorted(self._entries(prefix, time.monotonic() + timeout))
+
+    def _entries(self, prefix: str, deadline: float) -> Iterator[Entry]:
         for keys in self._levels(prefix, deadline):
-            found = [*zip(keys, self._each("get_async", keys, deadline), strict=True)]
-            entries += [entry for key, one in found if (entry := _entry(key, one)) is not None]
+            found = [*zip(keys, self._values(keys, deadline), strict=True)]
+            yield from (entry for key, one in found if (entry := _entry(key, one)) is not None)
             keys[:] = [key for key, one in found if one is not None and one[1].numChildren]
-        yield from sorted(entries)
+
+    def _values(self, keys: Sequence[str], deadline: float) -> list[Any]:
+        paths = [self._path(key) for key in keys]
+        return [_answer(one) for one in self._reads.values(paths, deadline)]
 
     def _levels(self, prefix: str, deadline: float) -> Iterator[list[str]]:
         """All keys below, a level at a time; who is given one leaves in it those that hold others."""
