@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sealpipe.checks.standing import Record, Standings, recorded, standing
 from sealpipe.client.snapshot import Snapshot
 from sealpipe.client.source import Source
 from sealpipe.client.start import start
 from sealpipe.errors import ConfigError, ConfigUnavailable, SealpipeError
-from sealpipe.flows.planning import Request
+from sealpipe.flows.planning import Request, look
 from sealpipe.flows.rolling import Wish, prepare_rollback, undo
 from sealpipe.flows.ship import prepare, ship
+from sealpipe.flows.targets import primary
+from sealpipe.frozen import replace
 from sealpipe.model import Publication
 from sealpipe.publishing import collect as collecting
 from sealpipe.publishing.heads import needs
@@ -18,7 +21,7 @@ from sealpipe.released import Release, Unit
 from sealpipe.releases.keys import head_key
 from sealpipe.stages.plan import Allowed
 from sealpipe.trust import pin_text, root_of
-from simulation.invariants import Invariants
+from simulation.invariants import Invariants, Moment
 from simulation.repository import ENVIRONMENT, KEYS, A, B, Repository
 from simulation.scheduler import Actor, Died
 from simulation.store import Client
@@ -36,6 +39,7 @@ class Surroundings:
         self.commands = 0  # that came to their end
         self.refusals: list[str] = []
         self.told: Callable[[Publication], None] = lambda _: None  # of the copies, where a run has any
+        self.records: dict[str, Record] = {}  # what each publisher's machine keeps of its last publish
 
     def say(self, text: str) -> None:
         self.invariants.world.say(text)
@@ -46,12 +50,35 @@ def publish_once(
 ) -> dict[Unit, str]:
     """One `sealpipe publish dev` of a commit. Raises what the command reports."""
     repository = around.repository
-    workspace = repository.workspaces[number]
+    workspace, made = repository.workspaces[number], repository.inputs(number)
     request = Request(ENVIRONMENT, allowed=allowed)
-    prepared = prepare(workspace, request, pins=repository.pins, keys=[KEYS[who]])
-    done = ship(prepared, now_ms=around.now_ms() + skew)
+    record = around.records.get(who) if allowed == CALM else None
+    with primary(workspace, ENVIRONMENT) as target:
+        stood = standing(record, made, look(target, ENVIRONMENT, record), target.prefix)
+        documents = {
+            name: one for name, one in workspace.documents.items() if name.name not in stood.services
+        }
+        prepared = prepare(
+            replace(workspace, documents=documents),
+            request,
+            pins=repository.pins,
+            keys=[KEYS[who]],
+            target=target,
+            stood=stood,
+        )
+
+    def remember(found: Standings) -> None:
+        around.records[who] = recorded(made, stood, found)
+
+    behind: list[Moment] = []
+
+    def say(what: str) -> None:
+        if what == "taking the fence":
+            behind.append(around.invariants.standing())
+
+    done = ship(prepared, now_ms=around.now_ms() + skew, say=say, remember=remember)
     around.say(f"  {who}: " + " ".join(f"{r.unit}={r.outcome}" for r in done.receipts))
-    around.invariants.told(number, done)
+    around.invariants.told(number, done, behind[0])
     around.told(done)
     if around.refusals is not None and done.notes:
         around.say(f"  {who}: {done.notes[0].what}")

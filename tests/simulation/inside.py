@@ -12,6 +12,7 @@ from unittest.mock import patch
 from sealpipe import git
 from sealpipe.errors import TrustError
 from sealpipe.flows import planning
+from sealpipe.frozen import replace
 from sealpipe.publishing import heads as heads_module
 from sealpipe.released import Release
 from sealpipe.releases.check import inspect
@@ -76,18 +77,27 @@ def _tree(root: str) -> WorkTree:
     return WorkTree(root)
 
 
-def _rendered(workspace: Any, _chosen: Any) -> Any:
-    found = repository()
-    return found.rendered[found.workspaces.index(workspace)]
+def _rendered(workspace: Any, chosen: Any) -> Any:
+    return _part(_number(workspace), frozenset(chosen))
 
 
-def _origins(rendered: Any, chosen: Any) -> Any:
-    return _origins_of(repository().rendered.index(rendered), tuple(chosen))
+def _number(workspace: Any) -> int:
+    return repository().commits.index(workspace.commit.commit)
 
 
 @functools.cache
-def _origins_of(number: int, chosen: tuple[Any, ...]) -> Any:
-    return _real_origins(repository().rendered[number], chosen)
+def _part(number: int, chosen: frozenset[Any]) -> Any:
+    whole = repository().rendered[number]
+    return replace(whole, drafted={unit: one for unit, one in whole.drafted.items() if unit in chosen})
+
+
+def _origins(rendered: Any, chosen: Any) -> Any:
+    return _origins_of(_number(rendered.workspace), frozenset(rendered.drafted), tuple(chosen))
+
+
+@functools.cache
+def _origins_of(number: int, drafted: frozenset[Any], chosen: tuple[Any, ...]) -> Any:
+    return _real_origins(_part(number, drafted), chosen)
 
 
 _real_origins = planning.with_origins

@@ -52,6 +52,13 @@ class Known(NamedTuple):
     exempt: bool  # a rollback: older content, and meant
 
 
+class Moment(NamedTuple):
+    """The digests of the heads, and how many heads there have been until then."""
+
+    heads: set[str]
+    count: int
+
+
 class Invariants:
     """`now_ms` is the world's time; `repository` says which content a commit has."""
 
@@ -72,6 +79,7 @@ class Invariants:
         self.disturbed = False  # a restore or a stranger's write: what was acknowledged may be gone
         self.floor = -1  # the newest commit that was acknowledged
         self.readers: dict[str, Known] = {}
+        self.heads: list[str] = []  # digests of what became a head, in this order
         world.watch = self.changed
 
     def fail(self, what: str) -> None:
@@ -134,6 +142,7 @@ class Invariants:
         if known.digest in self.denied:
             self.fail(f"{unit} #{known.number} was said to be `{self.denied[known.digest]}` and is a head")
         self.head[unit] = known
+        self.heads.append(known.digest)
         self.history[unit][known.digest] = known
         self.orders[unit, known.order] = known.digest
         self.tampered.discard(unit)
@@ -255,8 +264,13 @@ class Invariants:
 
     # ---- what people are told
 
-    def told(self, number: int, done: Publication) -> None:
-        """The receipts of a publish of commit `number`."""
+    def standing(self) -> Moment:
+        """The heads now, and how many there have been."""
+        return Moment({known.digest for known in self.head.values()}, len(self.heads))
+
+    def told(self, number: int, done: Publication, behind: Moment | None = None) -> None:
+        """The receipts of a publish of commit `number`, and when it went for the fence."""
+        stood = behind.heads | {*self.heads[behind.count :]} if behind else set()
         for receipt in done.receipts:
             was = receipt.digest in self.history[receipt.unit] or receipt.digest in self.spoiled
             if receipt.outcome in DONE and not was:
@@ -265,6 +279,12 @@ class Invariants:
                 if was:
                     self.fail(f"{receipt.unit} was said to be `{receipt.outcome}` and was a head")
                 self.denied[receipt.digest] = receipt.outcome
+            if receipt.outcome == "unchanged" and number >= 0:
+                known = self.history[receipt.unit].get(receipt.digest)
+                if known is None or known.draft != self.repository.draft_digest(number, receipt.unit):
+                    self.fail(f"{receipt.unit} was said to be unchanged and has other content")
+                elif behind and receipt.digest not in stood:
+                    self.fail(f"{receipt.unit} was said to be unchanged and had moved")
             if receipt.outcome in ("published", "already") and receipt.digest in self.below:
                 self.fail(f"{receipt.unit}: an older commit passed a newer fence, and nobody was told")
         outcomes = {receipt.outcome for receipt in done.receipts}

@@ -16,12 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sealpipe import caches
 from sealpipe.crypto.keys import SigningKey, format_public
 from sealpipe.documents.write import dump_yaml
 from sealpipe.flows.drafts import Rendered, render
 from sealpipe.membership.signed_files import add_signatures
 from sealpipe.model import Workspace
 from sealpipe.released import Unit
+from sealpipe.stages.inputs import Inputs
 from sealpipe.stages.load import load, units
 from sealpipe.trees import CommitTree
 from sealpipe.trust import TRUST_FILE, Pin, Trust, parse_pins, parse_trust, pin_text, root_of
@@ -62,6 +64,11 @@ class Repository(NamedTuple):
     @property
     def commits(self) -> tuple[str, ...]:
         return tuple(workspace.commit.commit for workspace in self.workspaces)
+
+    def inputs(self, number: int) -> Inputs:
+        """As `stages.inputs` has them of files."""
+        documents = self.workspaces[number].documents
+        return Inputs("all", {one.name: caches.digest(documents[one].text.encode()) for one in documents})
 
     def draft_digest(self, number: int, unit: Unit) -> str:
         return self.rendered[number].drafted[unit].digest

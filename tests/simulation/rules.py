@@ -36,6 +36,7 @@ from simulation.switches import (
     heads_before_fence,
     idle_does_not_claim,
     junk_tells,
+    looks_once,
     no_check,
     no_predecessor,
     not_overtaken,
@@ -46,6 +47,7 @@ from simulation.switches import (
     order_is_the_clock,
     replans,
     shared_chunks,
+    stands_by_files,
 )
 from simulation.switches_of_readers import believes_anybody, reads_once, takes_older, takes_twin
 
@@ -232,6 +234,20 @@ RULES: Sequence[Rule] = (
         stay=0.95,
         faults=0.2,
         alter=old_listings,
+    ),
+    Rule(
+        "who stands has the head that was kept",
+        stands_by_files,
+        QUIET._replace(publishers=(4, 4), rolls=True, tries=3),
+        "unchanged and had moved",
+        stay=0.9,
+    ),
+    Rule(
+        "who stands is looked at behind the fence",
+        looks_once,
+        QUIET._replace(publishers=(4, 4), rolls=True, tries=3),
+        "unchanged and had moved",
+        stay=0.8,
     ),
     Rule(
         "a reader never takes an older release",

@@ -16,7 +16,8 @@ from sealpipe.publishing.fence import Claim
 from sealpipe.publishing.publish import StateCheck
 from sealpipe.released import SEQ_LIMIT, Order
 from sealpipe.releases.keys import head_key, state_key
-from sealpipe.stores.base import ABSENT, Put
+from sealpipe.stores.base import ABSENT, Listing, Put
+from simulation import actors
 from simulation.store import World
 
 Patches = Sequence[tuple[str, Any]]
@@ -349,6 +350,29 @@ def junk_tells() -> Patches:
         return real(group, ["unclear" if place == "lost" else place for place in standing], **more)
 
     return [(_P + "publish._settled", settled)]
+
+
+def stands_by_files() -> Patches:
+    """Who is here as it was stands, whatever the store has by now."""
+    real = actors.standing
+
+    def standing(record: Any, now: Any, looked: Any, prefix: str) -> Any:
+        if record is not None and looked.listing is not None:
+            mine = {head_key(prefix, unit): one.version for unit, one in record.units.items()}
+            looked = looked._replace(listing=Listing({**looked.listing.versions, **mine}))
+        return real(record, now, looked, prefix)
+
+    return [("simulation.actors.standing", standing), *looks_once()]
+
+
+def looks_once() -> Patches:
+    """Who stands is not looked at again behind the fence."""
+    real = shipping.versions
+
+    def versions(*args: Any, since: Any, **more: Any) -> Any:
+        return real(*args, since=since, **more) if since is None else since
+
+    return [("sealpipe.flows.ship.versions", versions)]
 
 
 def nothing() -> Patches:
