@@ -31,7 +31,9 @@ def inputs(tree: Seen, pins: Sequence[Pin]) -> Inputs:
     common = _Digest()
     services: dict[str, _Digest] = {}
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    for text in (VERSION, sys.version, tree.root, day, repr(tuple(pins))):
+    # Which version of trust/ was seen last is noted beside a pin, and no unit is another one for it.
+    roots = repr([pin._replace(min_version=0) for pin in pins])
+    for text in (VERSION, sys.version, tree.root, day, roots):
         common.enter(text.encode("utf-8", "surrogateescape"))
     for part in caches.program():
         common.enter(part)
