@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from kazoo.client import KazooClient
+from kazoo.exceptions import MarshallingError
 from kazoo.security import ACL, Id, make_digest_acl_credential
 from tests.stores.pages import policy
 
@@ -25,6 +26,7 @@ from sealpipe.errors import (
 )
 from sealpipe.stores.base import ABSENT, Check, Delete, Put
 from sealpipe.stores.registry import open_store
+from sealpipe.stores.zk import reads
 from servers.certificates import make_authority
 from servers.processes import free_ports
 from servers.proxy import Fault, Proxy
@@ -55,6 +57,67 @@ def raw(zookeeper):
     yield client
     client.stop()
     client.close()
+
+
+# ---- many at once
+
+
+def test_many_znodes_come_in_a_few_requests(open_zk, raw, store_prefix, monkeypatch):
+    store = open_zk()
+    values = {f"dev/heads/s{n:03}": bytes([n % 256]) * n for n in range(300)}
+    for start in range(0, 300, 100):
+        store.write([Put(key, values[key], ABSENT) for key in [*values][start : start + 100]])
+    raw.create(f"/{store_prefix.strip('/')}/dev/heads/s000/below", b"x")
+    requests = []
+    real = reads._sent
+    monkeypatch.setattr(reads, "_sent", lambda client, one: requests.append(one) or real(client, one))
+    found = {entry.key: entry.value for entry in store.scan("dev/heads/")}
+    del values["dev/heads/s000"]  # empty, and it holds another: no key
+    assert found == {**values, "dev/heads/s000/below": b"x"}
+    assert len(requests) == 3
+    assert str(requests[0]) == "MultiRead(128 paths)"
+
+
+def test_a_server_that_does_not_know_it_is_asked_for_each(open_zk, monkeypatch):
+    """ZooKeeper before 3.6 hangs up on an operation that it does not know; so does a newer one on another."""
+    monkeypatch.setattr(reads.MultiRead, "type", 77)
+    store = open_zk()
+    values = {f"dev/heads/s{n:03}": b"x" for n in range(150)}
+    store.write([Put(key, value, ABSENT) for key, value in values.items()])
+    assert {entry.key: entry.value for entry in store.scan("dev/heads/")} == values
+    assert [*store.versions("dev/heads/").versions] == [*values]
+
+
+def test_what_one_znode_refuses_is_that_znodes(open_zk, raw, store_prefix):
+    store = open_zk()
+    keys = [f"dev/heads/s{n:03}" for n in range(20)]
+    store.write([Put(key, b"x", ABSENT) for key in keys])
+    acl = ACL(31, Id("digest", make_digest_acl_credential("nobody", "here")))
+    raw.set_acls(f"/{store_prefix.strip('/')}/dev/heads/s007", [acl])
+    with pytest.raises(DeniedError):
+        list(store.scan("dev/heads/"))
+
+
+ENTRY = bytes.fromhex("00000004 00 00000000 00000001 78") + bytes(68)
+END = bytes.fromhex("ffffffff 01 ffffffff")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", END, ENTRY, ENTRY + ENTRY + END, ENTRY[:-1] + END,
+        bytes.fromhex("00000005 00 00000000") + END,
+        bytes.fromhex("00000004 00 00000000 7fffffff") + END,
+    ],
+)  # fmt: skip
+def test_answers_that_are_none(data):
+    with pytest.raises(MarshallingError):
+        reads.MultiRead(["/a"]).deserialize(data, 0)
+
+
+def test_an_answer():
+    [(value, stat)] = reads.MultiRead(["/a"]).deserialize(b"head" + ENTRY + END, 4)
+    assert (value, stat.version) == (b"x", 0)
 
 
 # ---- znodes

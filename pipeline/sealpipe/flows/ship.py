@@ -6,7 +6,7 @@ the fence and stops when the plan is another one by then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
 from sealpipe import git
@@ -28,7 +28,7 @@ from sealpipe.flows.targets import Target, primary, reader_of
 from sealpipe.frozen import field, frozen
 from sealpipe.model import Drafted, Head, Plan, Publication, Receipt, UnitPlan, Workspace
 from sealpipe.publishing.approvals import Missing
-from sealpipe.publishing.fence import State, claim
+from sealpipe.publishing.fence import Claim, State, claim
 from sealpipe.publishing.heads import Reader, heads, heads_listed, versions
 from sealpipe.publishing.publish import StateCheck
 from sealpipe.publishing.sign import Signing, batch_id, content_of, sign, timestamp
@@ -202,17 +202,11 @@ def ship(
     with primary(workspace, request.environment) as target:
         reader = _reader(prepared)
         say("taking the fence")
-        fenced = claim(
-            target.store,
-            target.prefix,
-            lambda: _good(heads(target.store, target.prefix, request.environment, reader)),
+        fenced = _fenced(
+            prepared,
+            target,
             State(workspace.commit.commit, batch, prepared.signer.name, timestamp(now_ms)),
-            trust=trust,
-            environment=request.environment,
-            key=prepared.signer.key,
-            ancestry=lambda older, newer: git.is_ancestor(workspace.root, older, newer),
-            enforced=prepared.protected,
-            supersede=request.supersede,
+            lambda: _good(heads(target.store, target.prefix, request.environment, reader)),
         )
         at_home = target.url == prepared.url
         listing, found = _behind(prepared, target, reader)
@@ -246,6 +240,24 @@ def ship(
     notes = (*fenced.notes, *delivered.notes)
     return Publication(
         batch, request.environment, prepared.url, receipts, delivered.mirrors, notes, delivered.tree
+    )
+
+
+def _fenced(
+    prepared: Prepared, target: Target, state: State, found: Callable[[], Mapping[Unit, Head]]
+) -> Claim:
+    request, root = prepared.request, prepared.workspace.root
+    return claim(
+        target.store,
+        target.prefix,
+        found,
+        state,
+        trust=prepared.trust,
+        environment=request.environment,
+        key=prepared.signer.key,
+        ancestry=lambda older, newer: git.is_ancestor(root, older, newer),
+        enforced=prepared.protected,
+        supersede=request.supersede,
     )
 
 

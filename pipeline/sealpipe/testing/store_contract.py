@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 from sealpipe.errors import (
@@ -27,46 +27,17 @@ from sealpipe.errors import (
     UnsupportedError,
 )
 from sealpipe.stores.base import ABSENT, Check, Delete, Op, Put, Store, lists_versions, takes_several
+from sealpipe.testing.expecting import expect, fails, together, value_of, version_of, versions_of
 
 Open = Callable[[], Store]
 
 
-def _expect(holds: bool, otherwise: str) -> None:
-    # Not `assert`: python -O would take the contract away.
-    if not holds:
-        raise AssertionError(otherwise)
-
-
-def _fails(kind: type[StoreError], action: Callable[[], object], what: str) -> None:
-    try:
-        action()
-    except kind:
-        return
-    except StoreError as error:
-        raise AssertionError(f"{what}: {type(error).__name__} instead of {kind.__name__}") from error
-    raise AssertionError(f"{what}: no {kind.__name__}")
-
-
-def _version(store: Store, key: str) -> str:
-    entry = store.get(key, fresh=True)
-    return entry.version if entry else ABSENT
-
-
-def _versions(store: Store) -> dict[str, str]:
-    return {entry.key: entry.version for entry in store.scan("dev/")}
-
-
-def _value(store: Store, key: str) -> bytes | None:
-    entry = store.get(key, fresh=True)
-    return entry.value if entry else None
-
-
 def missing_is_none(open_store: Open) -> None:
     store = open_store()
-    _expect(store.get("dev/heads/a") is None, "a missing key is not None")
-    _expect(store.get("dev/heads/a", fresh=True) is None, "a missing key is not None when read fresh")
-    _expect(store.keys("dev/heads/") == [], "an empty store lists keys")
-    _expect(list(store.scan("")) == [], "an empty store has entries")
+    expect(store.get("dev/heads/a") is None, "a missing key is not None")
+    expect(store.get("dev/heads/a", fresh=True) is None, "a missing key is not None when read fresh")
+    expect(store.keys("dev/heads/") == [], "an empty store lists keys")
+    expect(list(store.scan("")) == [], "an empty store has entries")
 
 
 def written_is_read(open_store: Open) -> None:
@@ -78,38 +49,38 @@ def written_is_read(open_store: Open) -> None:
     for key, value in values.items():
         for reader in (store, other):
             entry = reader.get(key, fresh=True)
-            _expect(entry is not None and entry.key == key, f"{key} is not there")
-            _expect(entry is not None and entry.value == value, f"{key} came back changed")
-            _expect(entry is not None and entry.version != ABSENT, f"{key} has no version")
-    _expect(_version(store, "dev/state") == _version(other, "dev/state"), "two clients see two versions")
+            expect(entry is not None and entry.key == key, f"{key} is not there")
+            expect(entry is not None and entry.value == value, f"{key} came back changed")
+            expect(entry is not None and entry.version != ABSENT, f"{key} has no version")
+    expect(version_of(store, "dev/state") == version_of(other, "dev/state"), "two clients see two versions")
 
 
 def create_only(open_store: Open) -> None:
     store = open_store()
     store.write([Put("dev/heads/a", b"1", ABSENT)])
-    _fails(ConflictError, lambda: store.write([Put("dev/heads/a", b"2", ABSENT)]), "create over a key")
-    _fails(ConflictError, lambda: store.write([Put("dev/heads/a", b"1", ABSENT)]), "create the same bytes")
-    _expect(_value(store, "dev/heads/a") == b"1", "a failed create changed the key")
+    fails(ConflictError, lambda: store.write([Put("dev/heads/a", b"2", ABSENT)]), "create over a key")
+    fails(ConflictError, lambda: store.write([Put("dev/heads/a", b"1", ABSENT)]), "create the same bytes")
+    expect(value_of(store, "dev/heads/a") == b"1", "a failed create changed the key")
 
 
 def swap(open_store: Open) -> None:
     store = open_store()
     store.write([Put("dev/heads/a", b"1", ABSENT)])
-    first = _version(store, "dev/heads/a")
+    first = version_of(store, "dev/heads/a")
     store.write([Put("dev/heads/a", b"2", first)])
-    second = _version(store, "dev/heads/a")
-    _expect(second not in (first, ABSENT), "a swap left the version as it was")
-    _fails(ConflictError, lambda: store.write([Put("dev/heads/a", b"3", first)]), "swap from a stale version")
-    _fails(ConflictError, lambda: store.write([Put("dev/heads/b", b"3", first)]), "swap of a missing key")
-    _expect(_value(store, "dev/heads/a") == b"2", "a failed swap changed the key")
-    _expect(_value(store, "dev/heads/b") is None, "a failed swap made a key")
+    second = version_of(store, "dev/heads/a")
+    expect(second not in (first, ABSENT), "a swap left the version as it was")
+    fails(ConflictError, lambda: store.write([Put("dev/heads/a", b"3", first)]), "swap from a stale version")
+    fails(ConflictError, lambda: store.write([Put("dev/heads/b", b"3", first)]), "swap of a missing key")
+    expect(value_of(store, "dev/heads/a") == b"2", "a failed swap changed the key")
+    expect(value_of(store, "dev/heads/b") is None, "a failed swap made a key")
 
 
 def unconditional(open_store: Open) -> None:
     store = open_store()
     store.write([Put("dev/heads/a", b"1", None)])
     store.write([Put("dev/heads/a", b"2", None)])
-    _expect(_value(store, "dev/heads/a") == b"2", "a write without expectation was not made")
+    expect(value_of(store, "dev/heads/a") == b"2", "a write without expectation was not made")
 
 
 def delete(open_store: Open) -> None:
@@ -117,16 +88,16 @@ def delete(open_store: Open) -> None:
     store.write([Delete("dev/releases/a/1")])
     store.write([Put("dev/releases/a/1", b"1", ABSENT)])
     store.write([Put("dev/releases/a/2", b"2", ABSENT)])
-    stale = _version(store, "dev/releases/a/1")
+    stale = version_of(store, "dev/releases/a/1")
     store.write([Put("dev/releases/a/1", b"other", stale)])
-    _fails(
+    fails(
         ConflictError, lambda: store.write([Delete("dev/releases/a/1", stale)]), "delete of a stale version"
     )
-    _expect(_value(store, "dev/releases/a/1") == b"other", "a failed delete removed the key")
-    store.write([Delete("dev/releases/a/1", _version(store, "dev/releases/a/1"))])
-    _expect(_value(store, "dev/releases/a/1") is None, "a deleted key is still there")
-    _expect(store.keys("dev/releases/a/") == ["dev/releases/a/2"], "a delete took its neighbour along")
-    _fails(UnsupportedError, lambda: store.write([Delete("dev/releases/a/2", ABSENT)]), "delete of nothing")
+    expect(value_of(store, "dev/releases/a/1") == b"other", "a failed delete removed the key")
+    store.write([Delete("dev/releases/a/1", version_of(store, "dev/releases/a/1"))])
+    expect(value_of(store, "dev/releases/a/1") is None, "a deleted key is still there")
+    expect(store.keys("dev/releases/a/") == ["dev/releases/a/2"], "a delete took its neighbour along")
+    fails(UnsupportedError, lambda: store.write([Delete("dev/releases/a/2", ABSENT)]), "delete of nothing")
 
 
 def listing(open_store: Open) -> None:
@@ -134,21 +105,23 @@ def listing(open_store: Open) -> None:
     keys = [f"dev/{name}" for name in ("heads/b", "heads/a", "heads/a-2", "releases/a/1", "state")]
     for key in [*keys, "dev-eu/heads/a", "prod/heads/a"]:
         store.write([Put(key, key.encode(), ABSENT)])
-    _expect(store.keys("dev/") == sorted(keys), "a listing is not sorted or not exact")
-    _expect(store.keys("dev/heads/") == ["dev/heads/a", "dev/heads/a-2", "dev/heads/b"], "wrong keys")
-    _expect(store.keys("dev/releases/a/") == ["dev/releases/a/1"], "a neighbour's keys were listed")
-    _expect(store.keys("nothing/") == [], "a missing prefix lists keys")
-    _expect(len(store.keys("")) == len(keys) + 2, "the empty prefix does not list everything")
+    expect(store.keys("dev/") == sorted(keys), "a listing is not sorted or not exact")
+    expect(store.keys("dev/heads/") == ["dev/heads/a", "dev/heads/a-2", "dev/heads/b"], "wrong keys")
+    expect(store.keys("dev/releases/a/") == ["dev/releases/a/1"], "a neighbour's keys were listed")
+    expect(store.keys("nothing/") == [], "a missing prefix lists keys")
+    expect(len(store.keys("")) == len(keys) + 2, "the empty prefix does not list everything")
     found = list(store.scan("dev/"))
-    _expect([entry.key for entry in found] == sorted(keys), "a scan is not in key order")
-    _expect(all(entry.value == entry.key.encode() for entry in found), "a scan mixed up values")
-    _expect(all(e.version == _version(store, e.key) for e in found), "a scan gives other versions than get")
+    expect([entry.key for entry in found] == sorted(keys), "a scan is not in key order")
+    expect(all(entry.value == entry.key.encode() for entry in found), "a scan mixed up values")
+    expect(all(e.version == version_of(store, e.key) for e in found), "a scan gives other versions than get")
     lists = lists_versions(store)
     if lists is not None:
         before = lists.versions("dev/")
-        _expect(dict(before.versions) == _versions(store), "versions are listed that are not those of a scan")
+        expect(
+            dict(before.versions) == versions_of(store), "versions are listed that are not those of a scan"
+        )
         again = lists.versions("dev/", since=before)
-        _expect(again.versions == before.versions, "an earlier listing changes what is listed")
+        expect(again.versions == before.versions, "an earlier listing changes what is listed")
         store.write([Put("prod/heads/b", b"", ABSENT)])
         for op in (
             Put("dev/heads/a", b"new", found[0].version),
@@ -159,11 +132,11 @@ def listing(open_store: Open) -> None:
         ):
             store.write([op])
             now = lists.versions("dev/", since=before)
-            _expect(
-                dict(now.versions) == _versions(store), "since an earlier listing, a change is not listed"
+            expect(
+                dict(now.versions) == versions_of(store), "since an earlier listing, a change is not listed"
             )
-        _expect(
-            dict(lists.versions("dev/", since=now).versions) == _versions(store),
+        expect(
+            dict(lists.versions("dev/", since=now).versions) == versions_of(store),
             "the last listing is not kept",
         )
 
@@ -173,8 +146,8 @@ def many_keys(open_store: Open) -> None:
     keys = [f"dev/heads/s{number:04d}" for number in range(300)]
     for key in keys:
         store.write([Put(key, key.encode(), ABSENT)])
-    _expect(store.keys("dev/heads/") == keys, "keys are missing from a listing of 300")
-    _expect([entry.key for entry in store.scan("dev/heads/")] == keys, "keys are missing from a scan of 300")
+    expect(store.keys("dev/heads/") == keys, "keys are missing from a listing of 300")
+    expect([entry.key for entry in store.scan("dev/heads/")] == keys, "keys are missing from a scan of 300")
 
 
 def bad_keys(open_store: Open) -> None:
@@ -195,28 +168,28 @@ def bad_keys(open_store: Open) -> None:
         "x" * 300,
     ]
     for key in bad:
-        _fails(UnsupportedError, lambda key=key: store.get(key), f"get of {key!r}")  # type: ignore[misc]
+        fails(UnsupportedError, lambda key=key: store.get(key), f"get of {key!r}")  # type: ignore[misc]
         put = Put(key, b"", ABSENT)
-        _fails(UnsupportedError, lambda put=put: store.write([put]), f"put of {key!r}")  # type: ignore[misc]
-    _fails(UnsupportedError, lambda: store.keys("dev/heads"), "a prefix that ends inside a name")
-    _expect(store.keys("") == [], "a refused key was written")
+        fails(UnsupportedError, lambda put=put: store.write([put]), f"put of {key!r}")  # type: ignore[misc]
+    fails(UnsupportedError, lambda: store.keys("dev/heads"), "a prefix that ends inside a name")
+    expect(store.keys("") == [], "a refused key was written")
 
 
 def bad_writes(open_store: Open) -> None:
     store = open_store()
     twice: list[Op] = [Put("dev/heads/a", b"1", None), Put("dev/heads/a", b"2", None)]
-    _fails(UnsupportedError, lambda: store.write(twice), "one key twice in a write")
-    _expect(store.keys("") == [], "a refused write was made")
+    fails(UnsupportedError, lambda: store.write(twice), "one key twice in a write")
+    expect(store.keys("") == [], "a refused write was made")
 
 
 def value_limit(open_store: Open) -> None:
     store = open_store()
     largest = bytes(min(store.limits.value, 128 * 1024))
     store.write([Put("dev/heads/a", largest, ABSENT)])
-    _expect(_value(store, "dev/heads/a") == largest, "a value of 128 KiB came back changed")
+    expect(value_of(store, "dev/heads/a") == largest, "a value of 128 KiB came back changed")
     over = Put("dev/heads/b", bytes(store.limits.value + 1), ABSENT)
-    _fails(TooLargeError, lambda: store.write([over]), "a value above the limit")
-    _expect(_value(store, "dev/heads/b") is None, "a value above the limit was written")
+    fails(TooLargeError, lambda: store.write([over]), "a value above the limit")
+    expect(value_of(store, "dev/heads/b") is None, "a value above the limit was written")
 
 
 def checks_guard(open_store: Open) -> None:
@@ -224,42 +197,42 @@ def checks_guard(open_store: Open) -> None:
     if store.limits.ops < 2:
         return
     store.write([Put("dev/state", b"fence 1", ABSENT)])
-    fence = _version(store, "dev/state")
+    fence = version_of(store, "dev/state")
     store.write([Check("dev/state", fence), Put("dev/heads/a", b"1", ABSENT)])
     store.write([Put("dev/state", b"fence 2", fence)])
     guarded: list[Op] = [Check("dev/state", fence), Put("dev/heads/a", b"2", None)]
-    _fails(ConflictError, lambda: store.write(guarded), "a write past a failed check")
-    _fails(ConflictError, lambda: store.write(guarded[::-1]), "a write before a failed check")
-    _fails(
+    fails(ConflictError, lambda: store.write(guarded), "a write past a failed check")
+    fails(ConflictError, lambda: store.write(guarded[::-1]), "a write before a failed check")
+    fails(
         ConflictError,
         lambda: store.write([Check("dev/state", ABSENT), Put("dev/heads/a", b"2", None)]),
         "a check for absence of a key that is there",
     )
-    _expect(_value(store, "dev/heads/a") == b"1", "a failed check did not guard its write")
+    expect(value_of(store, "dev/heads/a") == b"1", "a failed check did not guard its write")
     store.write([Check("dev/none", ABSENT), Put("dev/heads/a", b"3", None)])
-    _expect(_value(store, "dev/heads/a") == b"3", "a check for absence failed without cause")
+    expect(value_of(store, "dev/heads/a") == b"3", "a check for absence failed without cause")
 
 
 def all_or_nothing(open_store: Open) -> None:
     store = open_store()
     several: list[Op] = [Put("dev/heads/a", b"1", ABSENT), Put("dev/heads/b", b"1", ABSENT)]
     if not store.limits.transactional:
-        _fails(UnsupportedError, lambda: store.write(several), "several changes in one write")
-        _expect(store.keys("") == [], "a refused write was made in part")
+        fails(UnsupportedError, lambda: store.write(several), "several changes in one write")
+        expect(store.keys("") == [], "a refused write was made in part")
         return
     store.write(several)
-    first = _version(store, "dev/heads/a")
+    first = version_of(store, "dev/heads/a")
     half: list[Op] = [Put("dev/heads/a", b"2", first), Put("dev/heads/b", b"2", "no-such-version")]
     for ops in (half, half[::-1]):
-        _fails(ConflictError, lambda ops=ops: store.write(ops), "a write with a failed half")  # type: ignore[misc]
-        _expect(_value(store, "dev/heads/a") == b"1", "half of a failed write was made")
+        fails(ConflictError, lambda ops=ops: store.write(ops), "a write with a failed half")  # type: ignore[misc]
+        expect(value_of(store, "dev/heads/a") == b"1", "half of a failed write was made")
     mixed: list[Op] = [
         Delete("dev/heads/b"),
         Put("dev/heads/a", b"2", first),
         Put("dev/releases/a", b"r", ABSENT),
     ]
     store.write(mixed)
-    _expect(store.keys("") == ["dev/heads/a", "dev/releases/a"], "a write of three kinds is incomplete")
+    expect(store.keys("") == ["dev/heads/a", "dev/releases/a"], "a write of three kinds is incomplete")
 
 
 def several_writes(open_store: Open) -> None:
@@ -270,9 +243,9 @@ def several_writes(open_store: Open) -> None:
         store.write([Put("dev/heads/b", b"theirs", ABSENT)])
         found = several.write_each([[Put(f"dev/heads/{name}", b"1", ABSENT)] for name in "abc"])
         told = [type(one) for one in found]
-        _expect(told == [type(None), ConflictError], "not every write of several was answered for itself")
-        now = [_value(store, f"dev/heads/{name}") for name in "abc"]
-        _expect(now == [b"1", b"theirs", None], "several writes did not end at the first that failed")
+        expect(told == [type(None), ConflictError], "not every write of several was answered for itself")
+        now = [value_of(store, f"dev/heads/{name}") for name in "abc"]
+        expect(now == [b"1", b"theirs", None], "several writes did not end at the first that failed")
 
 
 def one_winner(open_store: Open) -> None:
@@ -300,9 +273,9 @@ def one_winner(open_store: Open) -> None:
             won += 1
         store.close()
 
-    _together([count] * clients)
-    _expect(not problems, "; ".join(problems))
-    _expect(_value(open_store(), "dev/heads/a") == b"%d" % (rounds * clients), "a swap was lost or repeated")
+    together([count] * clients)
+    expect(not problems, "; ".join(problems))
+    expect(value_of(open_store(), "dev/heads/a") == b"%d" % (rounds * clients), "a swap was lost or repeated")
 
 
 def no_torn_reads(open_store: Open) -> None:
@@ -314,7 +287,7 @@ def no_torn_reads(open_store: Open) -> None:
     def read() -> None:
         reader, last = open_store(), b""
         while not done.is_set():
-            value = _value(reader, "dev/heads/a") or b""
+            value = value_of(reader, "dev/heads/a") or b""
             if len(value) != 32768 or value != value[:8] * 4096:
                 problems.append("a torn value was read")
             if value[:8] < last:
@@ -326,28 +299,30 @@ def no_torn_reads(open_store: Open) -> None:
             store.write([Put("dev/heads/a", b"%08d" % number * 4096, None)], timeout=30)
         done.set()
 
-    _together([write, read])
-    _expect(not problems, "; ".join(problems[:3]))
+    together([write, read])
+    expect(not problems, "; ".join(problems[:3]))
 
 
 def waiting(open_store: Open) -> None:
     store = open_store()
-    _expect(store.wait("dev/heads/a", "not this", timeout=5), "wait slept on a version that is already old")
+    expect(store.wait("dev/heads/a", "not this", timeout=5), "wait slept on a version that is already old")
     store.write([Put("dev/heads/a", b"1", ABSENT)])
-    version = _version(store, "dev/heads/a")
+    version = version_of(store, "dev/heads/a")
     started = time.monotonic()
     store.wait("dev/heads/a", version, timeout=0.3)
-    _expect(time.monotonic() - started < 5, "wait outlived its timeout")
+    expect(time.monotonic() - started < 5, "wait outlived its timeout")
     for change in (Put("dev/heads/a", b"2", version), Delete("dev/heads/a")):
-        before = _version(store, "dev/heads/a")
+        before = version_of(store, "dev/heads/a")
         timer = threading.Timer(0.2, lambda change=change: open_store().write([change]))
         timer.start()
         deadline = time.monotonic() + 20
         woken = False
         while not woken and time.monotonic() < deadline:
-            woken = store.wait("dev/heads/a", before, timeout=5) and _version(store, "dev/heads/a") != before
+            woken = (
+                store.wait("dev/heads/a", before, timeout=5) and version_of(store, "dev/heads/a") != before
+            )
         timer.join()
-        _expect(woken, "wait missed a change")
+        expect(woken, "wait missed a change")
 
 
 def closing_ends_a_wait(open_store: Open) -> None:
@@ -360,7 +335,7 @@ def closing_ends_a_wait(open_store: Open) -> None:
     time.sleep(0.3)
     store.close()
     waiter.join(timeout=2.0)
-    _expect(not waiter.is_alive(), "close() ends a wait() of another thread within a second or so")
+    expect(not waiter.is_alive(), "close() ends a wait() of another thread within a second or so")
 
 
 def _wait_quietly(store: Store, key: str) -> None:
@@ -372,29 +347,10 @@ def size_bounds(open_store: Open) -> None:
     store = open_store()
     small: list[Op] = [Put("dev/heads/a", b"1", ABSENT)]
     large: list[Op] = [Put("dev/heads/a", bytes(1000), ABSENT)]
-    _expect(0 < store.size(small) < store.size(large), "size does not grow with the value")
-    _expect(store.size(large) >= 1000, "size is less than what is sent")
-    _expect(store.size([*small, Check("dev/state", "v")]) > store.size(small), "size does not count a check")
-    _expect(store.size(large) <= store.limits.request, "a small write is above the request limit")
-
-
-def _together(actions: Sequence[Callable[[], None]]) -> None:
-    failures: list[BaseException] = []
-
-    def guarded(action: Callable[[], None]) -> None:
-        try:
-            action()
-        except BaseException as error:  # noqa: BLE001 - handed to the test's thread below
-            failures.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(action,), daemon=True) for action in actions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(90)
-    if failures:
-        raise failures[0]
-    _expect(not any(thread.is_alive() for thread in threads), "a client did not come back")
+    expect(0 < store.size(small) < store.size(large), "size does not grow with the value")
+    expect(store.size(large) >= 1000, "size is less than what is sent")
+    expect(store.size([*small, Check("dev/state", "v")]) > store.size(small), "size does not count a check")
+    expect(store.size(large) <= store.limits.request, "a small write is above the request limit")
 
 
 CHECKS: tuple[Callable[[Open], None], ...] = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from sealpipe.flows.planning import Request
     from sealpipe.flows.ship import Prepared
     from sealpipe.model import Publication, Workspace
+    from sealpipe.released import Unit
     from sealpipe.trust import Pin
 
 _EXAMPLES = (
@@ -80,11 +82,7 @@ def command(
         reissue=flags["reissue"],
         repair_head=flags["repair_head"],
     )
-    foreign = sorted(str(unit) for unit in allowed.retire if unit.environment not in names)
-    if foreign:
-        raise _usage(
-            f"{foreign[0]} is not in what is published here", f"sealpipe publish ENV --retire {foreign[0]}"
-        )
+    _check_here(allowed.retire, names)
     pins = trusted_pins(opts, workspace)
     service = target.service if target else None
     repository = Repository(tree, workspace, pins)
@@ -105,6 +103,14 @@ def command(
 
         output.echo(publications(done))
     return code
+
+
+def _check_here(retired: Collection[Unit], names: Sequence[str]) -> None:
+    foreign = sorted(str(unit) for unit in retired if unit.environment not in names)
+    if foreign:
+        raise _usage(
+            f"{foreign[0]} is not in what is published here", f"sealpipe publish ENV --retire {foreign[0]}"
+        )
 
 
 def _names(workspace: Workspace, target: Target | None, *, everything: bool) -> list[str]:

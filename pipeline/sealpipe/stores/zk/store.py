@@ -120,7 +120,7 @@ class ZkStore:
         since: Listing | None = None,  # noqa: ARG002  # no znode knows when others below it changed
         timeout: float = 30.0,
     ) -> Listing:
-        return Listing({e.key: e.version for e in self._entries(prefix, time.monotonic() + timeout)})
+        return Listing({e.key: e.version for e in self.scan(prefix, timeout=timeout)})
 
     def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
         yield from sorted(self._entries(prefix, time.monotonic() + timeout))

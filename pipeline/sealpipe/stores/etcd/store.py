@@ -1,34 +1,15 @@
-"""Releases in etcd, over the JSON gateway of its v3 API.
-
-    etcd://host:2379[,host2:2379…]/prefix                    etcd+https://…
-
-One write is one transaction on mod_revisions. TLS files and the user come from etcdctl's variables.
-"""
+"""Keys in etcd: reads, transactions and watches over the JSON gateway of its v3 API."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
-import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sealpipe.errors import (
-    ConflictError,
-    DeniedError,
-    FullError,
-    MalformedError,
-    OutcomeUnknownError,
-    StoreError,
-    TooLargeError,
-    UnavailableError,
-    UnsupportedError,
-    UsageError,
-)
-from sealpipe.frozen import NamedTuple
+from sealpipe.errors import ConflictError, DeniedError, TooLargeError, UnsupportedError
 from sealpipe.stores.base import (
     ABSENT,
     Check,
@@ -37,11 +18,20 @@ from sealpipe.stores.base import (
     Listing,
     Op,
     Put,
-    Store,
     check_key,
     check_prefix,
 )
-from sealpipe.stores.http import Answer, Http, Tls, encoded_size
+from sealpipe.stores.etcd.answers import (
+    NO_USER,
+    entries,
+    failure,
+    json_of,
+    revision,
+    tells,
+    told,
+    versions_of,
+)
+from sealpipe.stores.http import Http, encoded_size
 
 LIMITS = Limits(
     value=1024 * 1024,
@@ -50,47 +40,9 @@ LIMITS = Limits(
     history=3,
     transactional=True,
 )
-_HOSTS = re.compile(r"(?:(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::\d{1,5})?(?:,|$))+")
 _PAGE = 200  # keys of one page of a scan
 _EARLY = 0.05  # seconds before its time at which the end of a watch is a reason to read
 _STALE = ("invalid auth token", "revision of auth store is old", "user name is empty")
-_CUT = (408, 409, 499)  # given up or cancelled on the way: what was sent may have been applied
-
-
-def open_url(url: str, *, base: str) -> tuple[Store, str]:  # noqa: ARG001  # as the registry calls it
-    """The store and prefix of an `etcd:` URL. Raises UsageError; contacts nothing."""
-    scheme, _, rest = url.partition("://")
-    hosts, _, path = rest.partition("/")
-    if not _HOSTS.fullmatch(hosts) or "?" in rest:
-        raise UsageError(
-            "bad-store-url",
-            "an etcd URL is etcd://host[,host…]/prefix, without options",
-            hint=["etcd://127.0.0.1:2379/config"],
-        )
-    environ = os.environ
-    addresses = [_with_port(host) for host in hosts.split(",") if host]
-    tls = Tls(
-        authorities=environ.get("ETCDCTL_CACERT", ""),
-        certificate=environ.get("ETCDCTL_CERT", ""),
-        key=environ.get("ETCDCTL_KEY", ""),
-    )
-    http = Http(
-        addresses, secure=scheme == "etcd+https", tls=tls, headers={"Content-Type": "application/json"}
-    )
-    prefix = path.strip("/")
-    return EtcdStore(http, _user(environ)), f"{prefix}/" if prefix else ""
-
-
-def _with_port(host: str) -> str:
-    return host if ":" in host.rpartition("]")[2] else f"{host}:2379"
-
-
-def _user(environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """ETCDCTL_USER is `name` or `name:password`; ETCDCTL_PASSWORD has the password then."""
-    name, colon, password = environ.get("ETCDCTL_USER", "").partition(":")
-    if not name:
-        return None
-    return name, password if colon else environ.get("ETCDCTL_PASSWORD", "")
 
 
 class EtcdStore:
@@ -123,15 +75,15 @@ class EtcdStore:
         deadline = time.monotonic() + timeout
         if since is not None and since.mark.isdigit():
             answer = self.call("/v3/kv/range", {**ask, "min_mod_revision": int(since.mark) + 1}, timeout)
-            found = {**since.versions, **_versions(answer)}
+            found = {**since.versions, **versions_of(answer)}
             # It counts all keys, also those that it does not list: nothing was deleted.
             if str(answer.get("count", 0)) == str(len(found)):
-                return Listing(found, str(_revision(answer)))
+                return Listing(found, str(revision(answer)))
         found, mark = {}, ""
         while True:
             left = max(0.001, deadline - time.monotonic())
             answer = self.call("/v3/kv/range", {**ask, "limit": 10_000}, left)
-            page, mark = _versions(answer), mark or str(_revision(answer))
+            page, mark = versions_of(answer), mark or str(revision(answer))
             found |= page
             if not answer.get("more") or not page:
                 return Listing(found, mark)
@@ -152,7 +104,7 @@ class EtcdStore:
 
     def _range(self, ask: Mapping[str, Any], timeout: float) -> tuple[list[Entry], bool]:
         answer = self.call("/v3/kv/range", ask, timeout)
-        return _entries(answer.get("kvs", ())), bool(answer.get("more"))
+        return entries(answer.get("kvs", ())), bool(answer.get("more"))
 
     def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
         answer = self.call("/v3/kv/txn", _checked(ops), timeout, writes=True)
@@ -164,18 +116,18 @@ class EtcdStore:
         check_key(key)
         deadline = time.monotonic() + timeout
         answer = self.call("/v3/kv/range", {"key": _text(key)}, min(10.0, max(timeout, 0.5)))
-        entry = next(iter(_entries(answer.get("kvs", ()))), None)
+        entry = next(iter(entries(answer.get("kvs", ()))), None)
         if (entry.version if entry else ABSENT) != after:
             return True
         left = deadline - time.monotonic()
         if left <= 0:
             return False
-        asked = {"create_request": {"key": _text(key), "start_revision": str(_revision(answer) + 1)}}
+        asked = {"create_request": {"key": _text(key), "start_revision": str(revision(answer) + 1)}}
         with self.http.lines(
             "POST", "/v3/watch", body=json.dumps(asked).encode(), headers=self._credentials(), timeout=left
         ) as lines:
             # An event, a cancelled watch (compaction, lost rights) or an end: all are reasons to read.
-            ended = next((False for line in lines if _tells(line)), True)
+            ended = next((False for line in lines if tells(line)), True)
         return not ended or deadline - time.monotonic() > _EARLY
 
     def close(self) -> None:
@@ -194,10 +146,10 @@ class EtcdStore:
             used = self._credentials(left)
             answer = self.http.send("POST", path, body=body, headers=used, timeout=left, writes=writes)
             if answer.status == 200:
-                return _json(answer, writes=writes)
-            failed = _failure(answer, writes=writes)
+                return json_of(answer, writes=writes)
+            failed = failure(answer, writes=writes)
             # A token of before was refused before anything was applied: once more, with a new one.
-            if attempt or self._user is None or not any(part in _told(answer)[1] for part in _STALE):
+            if attempt or self._user is None or not any(part in told(answer)[1] for part in _STALE):
                 break
             with self._lock:
                 if used.get("Authorization", "") == self._token:
@@ -217,12 +169,12 @@ class EtcdStore:
         body = json.dumps({"name": name, "password": password}).encode()
         answer = self.http.send("POST", "/v3/auth/authenticate", body=body, timeout=timeout)
         if answer.status >= 500:
-            raise _failure(answer, writes=False)
-        if answer.status != 200 and "authentication is not enabled" in _told(answer)[1]:
+            raise failure(answer, writes=False)
+        if answer.status != 200 and "authentication is not enabled" in told(answer)[1]:
             return ""
-        token = _json(answer, writes=False).get("token") if answer.status == 200 else None
+        token = json_of(answer, writes=False).get("token") if answer.status == 200 else None
         if not isinstance(token, str) or not token:
-            raise DeniedError("store-denied", _NO_USER[2], hint=_NO_USER[3])
+            raise DeniedError("store-denied", NO_USER[2], hint=NO_USER[3])
         return token
 
 
@@ -281,139 +233,3 @@ def _checked(ops: Sequence[Op]) -> bytes:
             "write-too-large", f"a write holds more than {LIMITS.ops} operations or {LIMITS.request} bytes"
         )
     return body
-
-
-def _json(answer: Answer, *, writes: bool) -> dict[str, Any]:
-    found: Any = None
-    try:
-        found = json.loads(answer.body)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or (writes and "header" not in found):
-        if writes:
-            raise OutcomeUnknownError("outcome-unknown", "etcd answered a write with something else")
-        raise _malformed()
-    return found
-
-
-def _entries(rows: Any) -> list[Entry]:
-    try:
-        return [
-            Entry(
-                base64.b64decode(row["key"], validate=True).decode("ascii"),
-                base64.b64decode(row.get("value", ""), validate=True),
-                str(int(row["mod_revision"])),
-            )
-            for row in rows
-        ]
-    except (TypeError, KeyError, ValueError, AttributeError):
-        malformed = True
-    if malformed:
-        raise _malformed()
-    return []
-
-
-def _versions(answer: Mapping[str, Any]) -> dict[str, str]:
-    return {entry.key: entry.version for entry in _entries(answer.get("kvs", ()))}
-
-
-def _revision(answer: Mapping[str, Any]) -> int:
-    try:
-        return int(answer["header"]["revision"])
-    except (TypeError, KeyError, ValueError):
-        malformed = True
-    if malformed:
-        raise _malformed()
-    return 0
-
-
-def _tells(line: bytes) -> bool:
-    """Whether a line of a watch says more than that it has begun."""
-    try:
-        found = json.loads(line)["result"]
-        return bool(found.get("events") or found.get("canceled"))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return True
-
-
-# ---- failures
-
-
-def _malformed() -> MalformedError:
-    return MalformedError("store-malformed", "etcd answered something that no etcd should")
-
-
-_NO_USER = (
-    DeniedError,
-    "store-denied",
-    "etcd does not know the user, or its password is another",
-    ("ETCDCTL_USER=NAME and ETCDCTL_PASSWORD, or ETCDCTL_USER=NAME:PASSWORD",),
-)
-
-
-def _told(answer: Answer) -> tuple[int, str]:
-    """gRPC's code and message of an answer that is no success."""
-    try:
-        found = json.loads(answer.body)
-        return int(found.get("code", 0)), str(found.get("message", "") or found.get("error", ""))
-    except (ValueError, TypeError, AttributeError):
-        return 0, ""
-
-
-class _Meaning(NamedTuple):
-    """What an answer means that has one of these texts or this code."""
-
-    texts: tuple[str, ...]
-    code: int
-    kind: type[StoreError]
-    word: str
-    what: str
-    hint: tuple[str, ...] = ()
-
-
-_MEANINGS = (
-    _Meaning(
-        ("permission denied", "user name is empty"),
-        7,
-        DeniedError,
-        "store-denied",
-        "etcd refused: no user is given, or its role has no right to read, or to write, below the prefix",
-        ("roles to paste are in docs/guides/etcd.md",),
-    ),
-    _Meaning(("invalid auth token",), 16, *_NO_USER),
-    _Meaning(
-        ("space exceeded",),
-        -1,
-        FullError,
-        "store-full",
-        "etcd's database is at its quota and takes no writes",
-        ("etcdctl compact REVISION, then: etcdctl defrag && etcdctl alarm disarm",),
-    ),
-    _Meaning(
-        ("too large", "larger than max", "too many operations"),
-        -1,
-        TooLargeError,
-        "write-too-large",
-        "etcd takes no request of this size or so many operations",
-    ),
-    _Meaning(("no leader",), 14, UnavailableError, "store-unavailable", "etcd has no leader at the moment"),
-)
-
-
-def _failure(answer: Answer, *, writes: bool) -> StoreError:
-    code, text = _told(answer)
-    for one in _MEANINGS:
-        if code == one.code or any(part in text for part in one.texts):
-            # Asked of a member whose leader was lost on the way, the write may still be applied.
-            if writes and one.kind is UnavailableError and "no leader" not in text:
-                break
-            return one.kind(one.word, one.what, hint=one.hint)
-    if answer.status == 404:
-        return UnsupportedError(
-            "no-gateway", "etcd does not offer its JSON gateway", why=["--enable-grpc-gateway=false is set"]
-        )
-    if writes and (answer.status >= 500 or answer.status in _CUT):
-        return OutcomeUnknownError(
-            "outcome-unknown", f"etcd answered {answer.status}: whether the write was applied is not known"
-        )
-    return UnavailableError("store-unavailable", f"etcd answered {answer.status}")
