@@ -68,11 +68,23 @@ def _value(text: str | None) -> bytes:
 
 def results(found: Any) -> list[Entry]:
     """Of a transaction of reads, without what is not there. Raises MalformedError."""
+    return entries(_rows(found))
+
+
+def versions_of(found: Any) -> dict[str, str]:
+    """As `results`, the version of each key: its value is not looked at."""
     try:
-        rows = [row for one in found["Results"] or () if (row := one["KV"])["ModifyIndex"]]
+        return {str(row["Key"]): str(int(row["ModifyIndex"])) for row in _rows(found)}
+    except (TypeError, KeyError, ValueError):
+        pass
+    raise malformed()
+
+
+def _rows(found: Any) -> list[Any]:
+    try:
+        return [row for one in found["Results"] or () if (row := one["KV"])["ModifyIndex"]]
     except (TypeError, KeyError):
-        rows = [None]
-    return entries(rows)
+        return [None]
 
 
 def malformed() -> MalformedError:

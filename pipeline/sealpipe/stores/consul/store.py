@@ -22,6 +22,7 @@ from sealpipe.stores.consul.answers import (
     refused,
     results,
     unknown,
+    versions_of,
 )
 from sealpipe.stores.consul.place import OPS
 from sealpipe.stores.http import Answer, Http, encoded_size
@@ -65,13 +66,19 @@ class ConsulStore:
         # The index of a prefix is that of its last change, whatever else changes in this Consul.
         if since is not None and since.mark == mark and names == sorted(since.versions):
             return since
-        return Listing({entry.key: entry.version for entry in self._scan(names, deadline)}, mark)
+        found: dict[str, str] = {}
+        for _, answer in self._pages(names, deadline):
+            found |= versions_of(answer)
+        return Listing(found, mark)
 
     def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
         deadline = time.monotonic() + timeout
-        yield from self._scan(self.keys(prefix, timeout=timeout), deadline)
+        for page, answer in self._pages(self.keys(prefix, timeout=timeout), deadline):
+            found = {entry.key: entry for entry in results(answer)}
+            yield from (found[name] for name in page if name in found)
 
-    def _scan(self, names: Sequence[str], deadline: float) -> Iterator[Entry]:
+    def _pages(self, names: Sequence[str], deadline: float) -> Iterator[tuple[Sequence[str], Any]]:
+        """Some of the keys, and the JSON of a transaction that reads them."""
         size = min(_PAGE, self.limits.ops)
         at = 0
         while at < len(names):
@@ -82,8 +89,7 @@ class ConsulStore:
                 continue
             if answer.status != 200:
                 raise refused(answer)
-            found = {entry.key: entry for entry in results(parsed(answer))}
-            yield from (found[name] for name in page if name in found)
+            yield page, parsed(answer)
             at += len(page)
 
     def _page(self, names: Sequence[str], timeout: float) -> Answer:
