@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 
 from sealpipe import caches
-from sealpipe.canonical import blake2b
 from sealpipe.errors import InputError
 from sealpipe.frozen import NamedTuple
 from sealpipe.trees import PROJECT_FILE, RUNNING, Seen
@@ -53,13 +52,14 @@ def inputs(tree: Seen, pins: Sequence[Pin]) -> Inputs:
 
 
 class _Digest:
+    """Of parts in their order, each with its length."""
+
     def __init__(self) -> None:
-        self._made = blake2b(digest_size=32)
+        self._parts: list[bytes] = []
         self._readable = True
 
     def enter(self, part: bytes) -> None:
-        self._made.update(b"%d:" % len(part))
-        self._made.update(part)
+        self._parts += (b"%d:" % len(part), part)
 
     def content(self, folder: str, name: str, content: bytes | InputError | None) -> None:
         self.enter(f"{folder}/{name}".encode("utf-8", "surrogateescape"))
@@ -73,7 +73,7 @@ class _Digest:
             self.content(folder, name, content)
 
     def hex(self) -> str:
-        return str(self._made.hexdigest()) if self._readable else ""
+        return caches.digest(b"".join(self._parts)) if self._readable else ""
 
 
 def _files(tree: Seen, folder: str) -> list[str]:
