@@ -53,10 +53,11 @@ class Known(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """The digests of the heads, and how many heads there have been until then."""
+    """The digests of the heads, how many heads there have been, and how often a fence was taken away."""
 
     heads: set[str]
     count: int
+    lost: int
 
 
 class Invariants:
@@ -79,6 +80,7 @@ class Invariants:
         self.disturbed = False  # a restore or a stranger's write: what was acknowledged may be gone
         self.floor = -1  # the newest commit that was acknowledged
         self.readers: dict[str, Known] = {}
+        self.fences_lost = 0
         self.heads: list[str] = []  # digests of what became a head, in this order
         world.watch = self.changed
 
@@ -120,6 +122,7 @@ class Invariants:
     def _state_lost(self) -> None:
         # Now the heads' commits fence, and what was acknowledged without a change is not known any more.
         self.disturbed = True
+        self.fences_lost += 1
         commits = [k.commit for u, k in self.head.items() if u not in self.tampered]
         self.floor = min(self.floor, max((self._number(commit) for commit in commits), default=-1))
         if self.tampered:
@@ -266,7 +269,7 @@ class Invariants:
 
     def standing(self) -> Moment:
         """The heads now, and how many there have been."""
-        return Moment({known.digest for known in self.head.values()}, len(self.heads))
+        return Moment({known.digest for known in self.head.values()}, len(self.heads), self.fences_lost)
 
     def told(self, number: int, done: Publication, behind: Moment | None = None) -> None:
         """The receipts of a publish of commit `number`, and when it went for the fence."""
@@ -289,7 +292,8 @@ class Invariants:
                 self.fail(f"{receipt.unit}: an older commit passed a newer fence, and nobody was told")
         outcomes = {receipt.outcome for receipt in done.receipts}
         # Where a stranger took the fence away meanwhile, nothing holds what was acknowledged unchanged.
-        held = number >= 0 and (not self.disturbed or self._fence() >= number)
+        robbed = behind is not None and behind.lost != self.fences_lost
+        held = number >= 0 and (not self.disturbed or (self._fence() >= number and not robbed))
         if held and outcomes <= {"published", "already", "unchanged"} and not done.notes:
             self.floor = max(self.floor, number)
             if self.world.kind.limits.ops > 1:
