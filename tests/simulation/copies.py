@@ -132,8 +132,8 @@ class Copies:
             words = (
                 [f.word for f in drift(place, source, one.release)] if isinstance(one, Head) else ["no head"]
             )
-            # Where nothing is checked beside a write, a late one may bring back what had gone; and of what only
-            # a release had that lost a part since, nobody can say that it was ours.
+            # Where nothing is checked beside a write, a late one may bring back what had gone. Of what only a
+            # release had that lost a part since, nobody can say that it was ours.
             strays = run.invariants.robbed or not self.worlds[TREE].kind.limits.transactional
             late = "tree-stray" if strays else ""
             expected = {"tree-stray"} if unit == A else {late}
