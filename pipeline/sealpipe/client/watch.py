@@ -76,6 +76,8 @@ class Watch:
         failed = False
         try:
             store.wait(mark[0], mark[1], timeout=limit)
+        except UnavailableError:  # as `read` bears it: a store that is away connects again by itself
+            pass
         except Exception:  # noqa: BLE001  # closed from another thread: whatever its client makes of it
             failed = True
         if failed:

@@ -44,7 +44,7 @@ def examine(url: str, store: Store, *, base: str, timeout: float) -> Iterator[Fa
 
 def _srvr(place: Place, timeout: float) -> str:
     """The answer of the first host that gives one, which it does over TLS as well."""
-    from sealpipe.stores.zk.session import tls_context  # needs kazoo, which is there when a store was opened
+    from sealpipe.stores.zk.handler import tls_context  # needs kazoo, which is there when a store was opened
 
     context = tls_context(place) if place.tls else None
     deadline = time.monotonic() + timeout

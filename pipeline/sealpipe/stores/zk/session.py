@@ -1,20 +1,17 @@
 """A connection to ZooKeeper that can be asked, lost, cut off and forked: the only module that names kazoo.
 
 kazoo reconnects by itself and answers what was under way with an exception. Its own retries of requests
-are not used. Its threads are daemons, and every wait for them here has an end.
+are not used. Its thread is a daemon, and every wait for it here has an end.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import (
@@ -29,7 +26,7 @@ from kazoo.exceptions import (
     SessionMovedError,
     ThrottledOpError,
 )
-from kazoo.handlers.threading import KazooTimeoutError, SequentialThreadingHandler
+from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import KeeperState
 from kazoo.retry import KazooRetry
 from kazoo.security import ACL, OPEN_ACL_UNSAFE, Id, Permissions
@@ -41,12 +38,11 @@ from sealpipe.errors import (
     OutcomeUnknownError,
     StoreError,
     UnavailableError,
-    UsageError,
 )
+from sealpipe.stores.zk.handler import Handler, tls_context
 from sealpipe.stores.zk.place import Place
 
 SESSION = 6.0  # seconds: a server that went silent is left after two thirds of it
-CONNECT = 2.0
 _CLOSE = 0.4  # what close() waits for a polite end, and again for one by force
 _WINDOW = 256
 _LOST = (ConnectionLoss, SessionExpiredError, SessionMovedError, OperationTimeoutError, ThrottledOpError)
@@ -71,7 +67,7 @@ class Session:
         self.losses = 0  # connections lost; who waits for a notice reads again
         self.closed = False
         self._client: Any = None
-        self._handler: _Handler | None = None
+        self._handler: Handler | None = None
 
     # ---- requests
 
@@ -100,7 +96,8 @@ class Session:
             if lost is None:
                 return results
             if isinstance(lost, KazooTimeoutError):
-                self._drop(client)
+                # kazoo itself leaves a server that went silent. One that is only slow, or a machine with too
+                # much to do, would be made slower by another connection and session.
                 raise self._silent()
             if not isinstance(lost, _LOST):
                 raise _error_of(lost)
@@ -138,14 +135,14 @@ class Session:
                 self._changed.wait(min(left, 0.5))
             return client
 
-    def _running(self) -> tuple[Any, _Handler]:
+    def _running(self) -> tuple[Any, Handler]:
         if self.closed:
             raise UnavailableError("store-closed", "the store was closed")
         handler = self._handler
         if self._client is None or handler is None or handler.ended:
             if self._client is not None:
                 self._drop(self._client)
-            handler = self._handler = _Handler(self._tls, self.notify)
+            handler = self._handler = Handler(self._tls, self.notify)
             self._client = _client(self._place, handler)
             self._client.add_listener(self._state)
             self._client.start_async()
@@ -204,89 +201,7 @@ class Session:
             ending.join(_CLOSE)
 
 
-class _Handler(SequentialThreadingHandler):  # type: ignore[misc]
-    """kazoo's threads, with our TLS, and without a traceback on stderr when a server talks nonsense."""
-
-    def __init__(self, tls: ssl.SSLContext | None, notify: Callable[[], None]) -> None:
-        super().__init__()
-        self._tls, self._notify = tls, notify
-        self._socket: socket.socket | None = None
-        self._is_cut = False
-        self.refused = 0  # connections that no waiting will make
-        self.ended = False
-        self.problem = ""
-        self.logger = logging.Logger("sealpipe.stores.zk", logging.WARNING)  # nobody's child
-        self.logger.addHandler(_Problems(self))
-
-    def create_connection(
-        self, address: tuple[str, int], hostname: str = "", timeout: float | None = None, **_: Any
-    ) -> socket.socket:
-        limit = min(timeout or CONNECT, CONNECT)
-        try:
-            if self._is_cut:
-                raise ConnectionAbortedError(0, "cut off")
-            made = socket.create_connection(address[:2], limit)
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._socket = made
-            if self._tls is not None:
-                made = self._socket = self._tls.wrap_socket(made, server_hostname=hostname)
-        except TimeoutError:
-            raise
-        except OSError as error:
-            self.problem = _words(error)
-            self.refused += 1
-            self._notify()
-            raise
-        return made
-
-    def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> Any:
-        # With one socket: the rest of a message, or a handshake, which a server that just starts may swallow.
-        if len(rlist) + len(wlist) == 1:
-            timeout = min(CONNECT, timeout or CONNECT)
-        return super().select(rlist, wlist, xlist, timeout)
-
-    def spawn(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> threading.Thread:
-        def quietly() -> None:
-            try:
-                func(*args, **kwargs)
-            except Exception:  # noqa: BLE001  # of bytes that are no ZooKeeper's
-                self.problem = self.problem or "it does not speak ZooKeeper's protocol"
-            finally:
-                self.ended = True
-                self._notify()
-
-        return cast("threading.Thread", super().spawn(quietly))
-
-    def start(self) -> None:
-        import atexit
-
-        super().start()
-        atexit.unregister(self.stop)  # after a fork it would wait for threads that the child has not
-
-    def cut(self) -> None:
-        """The connection ends now, and there is no other."""
-        self._is_cut = True
-        if self._socket is not None:
-            with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-
-
-class _Problems(logging.Handler):
-    """The last complaint of kazoo, for our own message."""
-
-    def __init__(self, handler: _Handler) -> None:
-        super().__init__()
-        self._to = handler
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == logging.WARNING and "ransition" not in record.msg:
-            text = record.getMessage().removeprefix("Connection dropped: ")
-            self._to.problem = text.removeprefix("socket connection error: ")
-            if record.msg.startswith("Cannot resolve"):
-                self._to.refused += 1
-
-
-def _client(place: Place, handler: _Handler) -> Any:
+def _client(place: Place, handler: Handler) -> Any:
     login = place.login
     sasl = None
     if login.scheme == "sasl":
@@ -366,26 +281,3 @@ def _acl(place: Place) -> list[Any]:
             scheme, _, who = name.partition(":")
             found.append(ACL(perms, Id(scheme, who)))
     return found
-
-
-def tls_context(place: Place) -> ssl.SSLContext:
-    """How a server is asked for its certificate and told ours. Raises UsageError [bad-tls-files]."""
-    problem = ""
-    try:
-        context = ssl.create_default_context(cafile=place.authority or None)
-        if place.certificate:
-            context.load_cert_chain(place.certificate, place.key or None)
-    except OSError as error:  # ssl.SSLError is one
-        problem = _words(error)
-    if problem:
-        files = ", ".join(name for name in (place.authority, place.certificate, place.key) if name)
-        raise UsageError(
-            "bad-tls-files", f"certificates for the store cannot be read: {problem}", why=[files]
-        )
-    return context
-
-
-def _words(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message}"
-    return error.strerror or "no connection"
