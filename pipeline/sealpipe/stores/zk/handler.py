@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import ssl
 import threading
@@ -59,11 +60,18 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
             raise
         return made
 
-    def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> Any:
+    def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> Any:  # noqa: ARG002
+        # One call of the system, where kazoo's own makes an epoll each time, and with it five.
         # With one socket: the rest of a message, or a handshake, which a server that just starts may swallow.
         if len(rlist) + len(wlist) == 1:
             timeout = min(CONNECT, timeout or CONNECT)
-        return super().select(rlist, wlist, xlist, timeout)
+        waiting = select.poll()
+        for sockets, events in ((rlist, select.POLLIN), (wlist, select.POLLOUT)):
+            for one in sockets:
+                waiting.register(one, events)
+        found = {number for number, _ in waiting.poll(None if timeout is None else timeout * 1000)}
+        ready = ([one for one in sockets if one.fileno() in found] for sockets in (rlist, wlist))
+        return (*ready, [])
 
     def spawn(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> threading.Thread:
         def quietly() -> None:
