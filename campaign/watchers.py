@@ -5,9 +5,6 @@
 Every watcher has a connection and a thread of its own. In each round the server is killed under all of them
 and stays away for two seconds; what comes back first is no release. From the acknowledgement of the publish
 that follows, every watcher runs it within five seconds. Meanwhile each is ready and runs the last one.
-
-A thousand, or five hundred on ZooKeeper: a client of kazoo has three threads, and three thousand of them and
-their server are more than two cores wake in five seconds.
 """
 
 from __future__ import annotations
@@ -34,7 +31,7 @@ from sealpipe.frozen import replace  # noqa: E402
 from servers.places import Place, served  # noqa: E402
 
 STORES = ("consul", "etcd", "zk")
-WATCHERS = {"consul": 1000, "etcd": 1000, "zk": 500}
+WATCHERS = 1000
 CONVERGED = 5.0
 AWAY = 2.0
 PATIENCE = 120.0
@@ -174,14 +171,13 @@ def _all(groups: list[Group], *what: Any) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--on", default=",".join(STORES))
-    parser.add_argument("--watchers", type=int, help="instead of as many as above")
+    parser.add_argument("--watchers", type=int, default=WATCHERS)
     parser.add_argument("--processes", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     with served([name for name in given.on.split(",") if name]) as places:
         for place in places:
-            watchers = given.watchers or WATCHERS.get(place.kind, 100)
-            found = campaign(place, watchers=watchers, processes=given.processes, rounds=given.rounds)
+            found = campaign(place, watchers=given.watchers, processes=given.processes, rounds=given.rounds)
             print(
                 f"watchers: {place.kind}: {found.watchers:,} in {given.processes} processes; all had a "
                 f"publish after {found.calm:.2f} s, after {given.rounds} restarts {found.after:.2f} s "
