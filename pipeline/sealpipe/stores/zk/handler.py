@@ -34,6 +34,7 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
         self._is_cut = False
         self.refused = 0  # connections that no waiting will make
         self.ended = False
+        self.up = threading.Event()  # there is a session, or none will be waited for
         self.problem = ""
         self.logger = logging.Logger("sealpipe.stores.zk", logging.WARNING)  # nobody's child
         self.logger.addHandler(_Problems(self))

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from kazoo.client import KazooClient
@@ -144,14 +145,25 @@ class Session:
                 self._drop(self._client)
             handler = self._handler = Handler(self._tls, self.notify)
             self._client = _client(self._place, handler)
-            self._client.add_listener(self._state)
+            self._client.add_listener(partial(self._state, handler))
             self._client.start_async()
         return self._client, handler
 
-    def _state(self, state: Any) -> None:
-        if state != "CONNECTED":
+    def _state(self, handler: Handler, state: Any) -> None:
+        if state == "CONNECTED":
+            handler.up.set()
+        else:
+            handler.up.clear()
             self.losses += 1
         self.notify()
+
+    def back(self, deadline: float) -> None:
+        """Sleeps until there is a session again, through every try that fails meanwhile."""
+        with self._changed:
+            if self.closed:
+                return
+            _, handler = self._running()
+        handler.up.wait(max(deadline - time.monotonic(), 0))
 
     def notify(self) -> None:
         """Wakes whoever waits for something here."""
@@ -193,6 +205,7 @@ class Session:
             self._changed.notify_all()
         if client is None or handler is None:
             return
+        handler.up.set()
         ending = threading.Thread(target=_stop, args=(client,), daemon=True)
         ending.start()
         ending.join(_CLOSE)

@@ -52,6 +52,7 @@ from sealpipe.stores.zk.session import Session, refusal
 LIMITS = Limits(value=512 * 1024, ops=512, request=1_000_000, history=3, transactional=True)
 _TRIES = 8
 _PATIENCE = 5.0  # what a wait bears of a server that is away
+_TRY = 1.0  # between two looks at why it is
 
 
 class _Node(NamedTuple):
@@ -303,7 +304,7 @@ class ZkStore:
                 if time.monotonic() >= min(deadline, patience) or self._session.closed:
                     raise
                 patience = min(patience, time.monotonic() + _PATIENCE)
-                self._session.wait_for(lambda: False, time.monotonic() + 0.2)
+                self._session.back(min(deadline, patience, time.monotonic() + _TRY))
                 continue
             known = (count, losses)
 
