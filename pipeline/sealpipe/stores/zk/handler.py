@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
@@ -17,6 +19,27 @@ from sealpipe.errors import UsageError
 from sealpipe.stores.zk.place import Place
 
 CONNECT = 2.0
+
+
+class _Turn:
+    """One connection of the process works at a time, the others sleep.
+
+    Only one can run anyway, but Python wakes each thread that wants to two hundred times a second: when a
+    server came back to some hundred connections on two cores, nothing else was done for half a minute.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+_turn = _Turn()
+
+
+def _after_fork() -> None:
+    _turn.lock = threading.Lock()  # who held it is not here
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class Handler(SequentialThreadingHandler):  # type: ignore[misc]
@@ -39,10 +62,28 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
         self.logger = logging.Logger("sealpipe.stores.zk", logging.WARNING)  # nobody's child
         self.logger.addHandler(_Problems(self))
         self.callback_queue = self.completion_queue = _AtOnce()
+        self.sleep_func = self._sleep
+        self._held: threading.Lock | None = None  # our turn; the connection's thread alone asks
+
+    def _take_turn(self) -> None:
+        if self._held is None:
+            held = _turn.lock
+            held.acquire()
+            self._held = held
+
+    def _yield_turn(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.release()
+
+    def _sleep(self, seconds: float) -> None:
+        self._yield_turn()
+        time.sleep(seconds)
 
     def create_connection(
         self, address: tuple[str, int], hostname: str = "", timeout: float | None = None, **_: Any
     ) -> socket.socket:
+        self._yield_turn()
         limit = min(timeout or CONNECT, CONNECT)
         try:
             if self._is_cut:
@@ -70,7 +111,12 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
         for sockets, events in ((rlist, select.POLLIN), (wlist, select.POLLOUT)):
             for one in sockets:
                 waiting.register(one, events)
-        found = {number for number, _ in waiting.poll(None if timeout is None else timeout * 1000)}
+        events_there = waiting.poll(0) if self._held else []
+        if not events_there:
+            self._yield_turn()
+            events_there = waiting.poll(None if timeout is None else timeout * 1000)
+            self._take_turn()
+        found = {number for number, _ in events_there}
         ready = ([one for one in sockets if one.fileno() in found] for sockets in (rlist, wlist))
         return (*ready, [])
 
@@ -81,6 +127,7 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
             except Exception:  # noqa: BLE001  # of bytes that are no ZooKeeper's
                 self.problem = self.problem or "it does not speak ZooKeeper's protocol"
             finally:
+                self._yield_turn()
                 self.ended = True
                 self._notify()
 

@@ -226,7 +226,9 @@ def _client(place: Place, handler: Handler) -> Any:
         handler=handler,
         auth_data=[("digest", login.credential)] if login.scheme == "digest" else None,
         sasl_options=sasl,
-        connection_retry=KazooRetry(max_tries=-1, delay=0.05, max_delay=1.0, max_jitter=0.4),
+        connection_retry=KazooRetry(
+            max_tries=-1, delay=0.05, max_delay=1.0, max_jitter=0.4, sleep_func=handler.sleep_func
+        ),
         logger=handler.logger,
         use_ssl=place.tls,
         check_hostname=True,  # by the handler above; kazoo's own default is not to
