@@ -52,6 +52,7 @@ from sealpipe.stores.zk.session import Session, refusal
 LIMITS = Limits(value=512 * 1024, ops=512, request=1_000_000, history=3, transactional=True)
 _TRIES = 8
 _PATIENCE = 5.0  # what a wait bears of a server that is away
+_LOOK = 0.5  # seconds that a look may take, however short the wait
 _TRY = 1.0  # between two looks at why it is
 
 
@@ -292,14 +293,15 @@ class ZkStore:
         """A watch, set anew after every loss of the connection; a server may be away for some seconds."""
         check_key(key)
         deadline = time.monotonic() + timeout
+        look = max(deadline, time.monotonic() + _LOOK)
         notice = self._notices.setdefault(key, _Notice(self._session))
-        patience = deadline
+        patience = look
         while True:
             count, losses = notice.count, self._session.losses
             try:
-                if self._version(key, notice, min(deadline, patience)) != after:
+                if self._version(key, notice, min(look, patience)) != after:
                     return True
-                patience = deadline
+                patience = look
             except UnavailableError:
                 if time.monotonic() >= min(deadline, patience) or self._session.closed:
                     raise
