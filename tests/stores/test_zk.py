@@ -14,7 +14,9 @@ from kazoo.exceptions import MarshallingError
 from kazoo.security import ACL, Id, make_digest_acl_credential
 from tests.stores.pages import policy
 
+from sealpipe.client.watch import Watch
 from sealpipe.errors import (
+    ConfigError,
     ConflictError,
     DeniedError,
     OutcomeUnknownError,
@@ -24,9 +26,11 @@ from sealpipe.errors import (
     UnsupportedError,
     UsageError,
 )
+from sealpipe.released import Unit
 from sealpipe.stores.base import ABSENT, Check, Delete, Put
 from sealpipe.stores.registry import open_store
 from sealpipe.stores.zk import reads
+from sealpipe.stores.zk.handler import _turn
 from servers.certificates import make_authority
 from servers.processes import free_ports
 from servers.proxy import Fault, Proxy
@@ -488,6 +492,49 @@ def test_a_lost_session_is_replaced_under_a_waiting_reader(open_zk, zookeeper):
     assert reader._session._client.client_id != lost
 
 
+def test_a_slow_answer_costs_neither_connection_nor_session(server_folder):
+    """A machine with too much to do would have the more to do for it."""
+    server = start_zookeeper(server_folder)
+    store = open_store(f"zk://{server.address}/shop", base="/")[0]
+    try:
+        store.write([Put("dev/heads/a", b"1", ABSENT)])
+        client = store._session._client
+        session = client.client_id
+        server.pause()
+        with pytest.raises(UnavailableError):
+            store.get("dev/heads/a", timeout=0.3)
+        server.resume()
+        assert store.get("dev/heads/a").value == b"1"
+        assert store._session._client is client
+        assert client.client_id == session
+        assert store._session.losses == 0
+    finally:
+        store.close()
+        server.kill()
+
+
+def test_a_watch_keeps_its_connection_while_the_server_is_away(server_folder):
+    server = start_zookeeper(server_folder)
+    url = f"zk://{server.address}/shop"
+    watch = Watch(url, Unit("dev", "orders"), threading.Event())
+    try:
+        with pytest.raises(ConfigError):
+            watch.read(5.0)  # nothing is published there
+        watch._mark_read = ("dev/heads/orders", ABSENT)
+        store = watch._store
+        server.kill()
+        started = time.monotonic()
+        watch.wait(1.0)
+        assert time.monotonic() - started < 3
+        assert watch._store is store
+        server.restart()
+        watch.wait(0.5)
+        assert watch._store is store
+    finally:
+        watch.let_go()
+        server.kill()
+
+
 def test_bytes_that_are_no_zookeepers(open_zk, consul_like):
     store = open_zk(address=consul_like)
     started = time.monotonic()
@@ -534,6 +581,54 @@ def test_close_ends_the_threads(open_zk):
     assert not set(threading.enumerate()) - before
     with pytest.raises(UnavailableError):
         store.get("dev/heads/a")
+
+
+def test_a_connection_is_one_thread(open_zk):
+    before = set(threading.enumerate())
+    store = open_zk()
+    store.write([Put("dev/heads/a", b"1", ABSENT)])
+    assert store.wait("dev/heads/a", store.get("dev/heads/a").version, timeout=0.1) is False
+    assert len(set(threading.enumerate()) - before) == 1
+
+
+def test_many_connections_of_a_process_take_turns(open_zk):
+    writer, readers = open_zk(), [open_zk() for _ in range(40)]
+    writer.write([Put("dev/heads/a", b"1", ABSENT)])
+    versions = [reader.get("dev/heads/a", fresh=True).version for reader in readers]
+    seen = []
+
+    def follow(reader, version):
+        reader.wait("dev/heads/a", version, timeout=20)
+        seen.append(reader.get("dev/heads/a").value)
+
+    threads = [
+        threading.Thread(target=follow, args=pair, daemon=True)
+        for pair in zip(readers, versions, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    writer.write([Put("dev/heads/a", b"2", versions[0])])
+    for thread in threads:
+        thread.join(20)
+    assert seen == [b"2"] * len(readers)
+    assert _turn.lock.acquire(timeout=2)  # nobody sleeps on it
+    _turn.lock.release()
+
+
+def test_a_fork_while_a_connection_has_its_turn(open_zk):
+    store = open_zk()
+    store.write([Put("dev/heads/a", b"1", ABSENT)])
+    assert _turn.lock.acquire(timeout=2)
+    child = os.fork()
+    if not child:
+        code = 1
+        with suppress(BaseException):
+            code = 0 if store.get("dev/heads/a", timeout=5).value == b"1" else 1
+            store.close()
+        os._exit(code)
+    _turn.lock.release()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_forked_child_has_a_connection_of_its_own(open_zk):
