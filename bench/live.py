@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
 import subprocess
@@ -26,6 +27,7 @@ from repositories import Bench
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "pipeline"), str(ROOT / "tests"), str(ROOT)]
 STORES = ("consul", "etcd", "zk")
+_TUNABLES = "GLIBC_TUNABLES"
 
 
 def rows(bench: Bench, runs: int, scale: float) -> Iterator[Row]:
@@ -221,7 +223,15 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=1000)
     parser.add_argument("--idle", type=int, default=600, metavar="SECONDS")
     parser.add_argument("--on", choices=STORES, default="", help="instead of a folder")
+    parser.add_argument(
+        "--no-thread-caches",
+        action="store_true",
+        help="without what glibc keeps, thread by thread, of freed memory: the rest is ours",
+    )
     given = parser.parse_args()
+    if given.no_thread_caches and _TUNABLES not in os.environ:
+        os.environ[_TUNABLES] = "glibc.malloc.tcache_count=0"  # read when a program starts
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
     print(HEAD)
     for row in memory(given.objects, seconds=given.idle, kind=given.on):
         print(line(row), flush=True)
