@@ -19,13 +19,15 @@ from sealpipe.errors import UsageError
 from sealpipe.stores.zk.place import Place
 
 CONNECT = 2.0
+PATIENCE = 1.0  # seconds
 
 
 class _Turn:
     """One connection of the process works at a time, the others sleep.
 
     Only one can run anyway, but Python wakes each thread that wants to two hundred times a second: when a
-    server came back to some hundred connections on two cores, nothing else was done for half a minute.
+    server came back to some hundred connections on two cores, nothing else was done for half a minute. Who
+    waited for its turn for `PATIENCE` goes on without it: one that hangs, in a lookup of names, stops no other.
     """
 
     def __init__(self) -> None:
@@ -66,9 +68,8 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
         self._held: threading.Lock | None = None  # our turn; the connection's thread alone asks
 
     def _take_turn(self) -> None:
-        if self._held is None:
-            held = _turn.lock
-            held.acquire()
+        held = _turn.lock
+        if self._held is None and held.acquire(timeout=PATIENCE):
             self._held = held
 
     def _yield_turn(self) -> None:
