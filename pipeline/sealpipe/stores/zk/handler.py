@@ -19,19 +19,28 @@ from sealpipe.errors import UsageError
 from sealpipe.stores.zk.place import Place
 
 CONNECT = 2.0
-PATIENCE = 1.0  # seconds
+PATIENCE = 2.0  # seconds
 
 
 class _Turn:
     """One connection of the process works at a time, the others sleep.
 
     Only one can run anyway, but Python wakes each thread that wants to two hundred times a second: when a
-    server came back to some hundred connections on two cores, nothing else was done for half a minute. Who
-    waited for its turn for `PATIENCE` goes on without it: one that hangs, in a lookup of names, stops no other.
+    server came back to some hundred connections on two cores, nothing else was done for half a minute.
     """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+
+    def take(self) -> threading.Lock:
+        """What its holder releases, which a fork or who waited too long may have replaced by then."""
+        while True:
+            lock = self.lock
+            if lock.acquire(timeout=PATIENCE):
+                return lock
+            # Who has it hangs, in a lookup of names: the others take turns at another one.
+            if self.lock is lock:
+                self.lock = threading.Lock()
 
 
 _turn = _Turn()
@@ -68,9 +77,8 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
         self._held: threading.Lock | None = None  # our turn; the connection's thread alone asks
 
     def _take_turn(self) -> None:
-        held = _turn.lock
-        if self._held is None and held.acquire(timeout=PATIENCE):
-            self._held = held
+        if self._held is None:
+            self._held = _turn.take()
 
     def _yield_turn(self) -> None:
         held, self._held = self._held, None
