@@ -116,6 +116,36 @@ class TestExplain:
         assert out.startswith('hosts = ["x"]\n')
         assert "▸ environments/dev/checkout.yaml:" in out
 
+    def test_our_own_keywords(self, shop: Terminal) -> None:
+        file = shop.folder / "schemas/checkout.schema.json"
+        schema = json.loads(file.read_text())
+        db = schema["properties"]["db"]
+        db["x-restart"] = db["x-locked"] = True
+        db["properties"]["pool_max"] |= {
+            "x-environment": True, "x-replaced-by": "db.pool", "x-removed-after": "2027-01-31",
+        }  # fmt: skip
+        db["properties"]["pool"] = {"type": "integer", "deprecated": True}
+        file.write_text(json.dumps(schema))
+        out = shop("explain", "dev/checkout", "db.pool_max").out
+        assert "  on change     needs a restart (x-restart in the schema)\n" in out
+        assert "  locked        no process may override it (x-locked in the schema)\n" in out
+        assert "  environments  each sets its own (x-environment in the schema)\n" in out
+        assert "  deprecated    use db.pool, to be gone after 2027-01-31\n" in out
+        assert "CHECKOUT__DB__POOL_MAX" not in out
+        found = json.loads(shop("explain", "dev/checkout", "db.pool_max", "--format", "json").out)
+        assert (found["variable"], found["taken_from"]) == ("", "")
+        assert found["marks"] == {
+            "restart": True, "locked": True, "each_environment": True, "deprecated": True,
+            "replaced_by": "db.pool", "removed_after": "2027-01-31",
+        }  # fmt: skip
+        assert "  deprecated  the schema says so\n" in shop("explain", "dev/checkout", "db.pool").out
+        shop("unset", "dev/checkout", "db.pool_max")
+        inherited = shop("explain", "dev/checkout", "db.pool_max").out
+        assert "each sets its own (x-environment in the schema); this is from base\n" in inherited
+        assert not json.loads(shop("explain", "dev/checkout", "db.password", "--format", "json").out)[
+            "marks"
+        ]["each_environment"]
+
     def test_deleted_and_unknown(self, shop: Terminal) -> None:
         shop("unset", "dev/checkout", "db.pool_max")
         shop("unset", "dev/checkout", "db.pool_max", "--null")

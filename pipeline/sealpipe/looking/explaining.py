@@ -29,7 +29,8 @@ from sealpipe.paths import Concrete, Path, lookup, settle, show_path, to_pointer
 from sealpipe.project import layer_ids
 from sealpipe.released import Unit
 from sealpipe.schemas.compile import Effective
-from sealpipe.schemas.walk import types_of
+from sealpipe.schemas.telling import setting
+from sealpipe.schemas.telling.setting import Marks
 from sealpipe.stages.merge import LayerValue, provenance
 from sealpipe.tokens import key_id, looks_sealed, parse_token
 from sealpipe.trust import Pin
@@ -77,7 +78,8 @@ class Explanation:
     published: Published | None = None
     people: tuple[str, ...] = ()  # who can open it
     machines: tuple[str, ...] = ()
-    restart: bool = False
+    marks: Marks = Marks()
+    taken_from: str = ""  # the other environment that decides it
     variable: str = ""  # the environment variable that overrides it in a process; "" when locked
 
 
@@ -111,6 +113,7 @@ def explain(workspace: Workspace, unit: Unit, text: str, pins: Sequence[Pin] | N
     winner = next((one for one in layers if one.wins), None)
     state = "unset" if concrete is None else winner.kind if winner and winner.kind != "set" else "set"
     sealed = state == "sealed"
+    marks = setting.marks(schema, path)
     people, machines = _readers(workspace, config, concrete) if sealed else ((), ())
     return Explanation(
         unit=unit,
@@ -123,9 +126,16 @@ def explain(workspace: Workspace, unit: Unit, text: str, pins: Sequence[Pin] | N
         published=None if pins is None else _published(workspace, view_of(config, schema), path, tuple(pins)),
         people=people,
         machines=machines,
-        restart=schema.restart(path),
-        variable="" if to_pointer(path) in schema.locked(config.values) else _variable(unit, path),
+        marks=marks,
+        taken_from=_taken_from(config, path),
+        variable="" if marks.locked else _variable(unit, path),
     )
+
+
+def _taken_from(config: LayeredConfig, path: Path) -> str:
+    own = config.unit.environment
+    decides = [one.document.id.environment for one in provenance(config.documents, path) if one.wins]
+    return next((name for name in decides if name != own), "")
 
 
 def _decided(path: Path) -> Path:
@@ -276,81 +286,8 @@ def _variable(unit: Unit, path: Path) -> str:
     return "__".join([unit.service.upper().replace("-", "_"), *(name.upper() for name in names)])
 
 
-# ---- the schema
-
-
 def _schema(workspace: Workspace, schema: Effective, path: Path) -> SchemaSays:
     file = schema.origin(path)
     source = next((one for one in workspace.schemas.values() if one.file == file), None)
-    where = schema_where(source.text, file, _steps(source.schema, path), key=True) if source else None
-    return SchemaSays(schema_text(schema, path), where)
-
-
-def _steps(root: Mapping[str, Any], path: Path) -> tuple[str | int, ...]:
-    """Where in the schema's own text a path is described, as far as plain properties lead."""
-    steps: list[str | int] = []
-    node: Any = root
-    for segment in path:
-        name = "properties" if isinstance(segment, str) else "items"
-        inner = node.get(name) if isinstance(node, Mapping) else None
-        if isinstance(segment, str) and isinstance(inner, Mapping) and segment in inner:
-            steps += [name, segment]
-            node = inner[segment]
-        elif not isinstance(segment, str) and inner is not None:
-            steps.append(name)
-            node = inner
-        else:
-            break
-        reference = node.get("$ref") if isinstance(node, Mapping) else None
-        if isinstance(reference, str) and reference.startswith("#/"):
-            steps = list(reference[2:].split("/"))
-            node = root
-            for step in steps:
-                node = node.get(str(step), {}) if isinstance(node, Mapping) else {}
-    return tuple(steps)
-
-
-def schema_text(schema: Effective, path: Path) -> str:
-    """What the schema wants at a path, in a few words. No default of a secret is shown."""
-    spot = schema.walk.at(path)
-    types = sorted({str(name) for node in spot.nodes for name in _listed(node.get("type"))})
-    parts = [" or ".join(types) or "anything"]
-    parts += _bounds(spot.annotation)
-    if spot.secret is not None:
-        parts.append("secret")
-        wanted = types_of(spot.nodes)
-        if len(spot.secret) == 1 and wanted != spot.secret:
-            parts.append(f"sealed as {next(iter(spot.secret))}")
-    elif spot.annotation("default") is not None:
-        import json
-
-        parts.append(f"default {json.dumps(spot.annotation('default'), ensure_ascii=False)}")
-    else:
-        parts.append("no default")
-    return ", ".join(parts)
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _bounds(said: Any) -> list[str]:
-    low, high = said("minimum"), said("maximum")
-    found = []
-    if low is not None and high is not None:
-        found.append(f"{low} to {high}")
-    elif low is not None:
-        found.append(f"at least {low}")
-    elif high is not None:
-        found.append(f"at most {high}")
-    if said("minLength") is not None:
-        found.append(f"at least {said('minLength')} characters")
-    if said("maxLength") is not None:
-        found.append(f"at most {said('maxLength')} characters")
-    if said("enum"):
-        found.append("one of " + ", ".join(str(option) for option in said("enum")[:12]))
-    if said("format") and said("format") != "password":
-        found.append(f"format {said('format')}")
-    if said("pattern"):
-        found.append("with a pattern")
-    return found
+    where = schema_where(source.text, file, setting.steps(source.schema, path), key=True) if source else None
+    return SchemaSays(setting.text(schema, path), where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sealpipe.cli.output import clean, paint
@@ -66,8 +66,7 @@ def _facts(found: Explanation) -> list[str]:
         facts.append(("published", _published(found), ""))
     if found.state == "sealed":
         facts.append(("who can open it", _readers(found), ""))
-    if found.restart:
-        facts.append(("on change", "needs a restart (x-restart in the schema)", ""))
+    facts += [(name, text, "") for name, text in _marks(found)]
     if found.variable and found.state != "unset":
         facts.append(("note", f"a process may override it with {found.variable}", ""))
     width = max((len(name) for name, _, _ in facts), default=0) + 2
@@ -75,6 +74,22 @@ def _facts(found: Explanation) -> list[str]:
     for name, text, place in facts:
         lines.append(f"  {name:<{width}}{clean(text)}" + (f"    {place}" if place else ""))
     return lines
+
+
+def _marks(found: Explanation) -> Iterator[tuple[str, str]]:
+    """What our own keywords in the schema ask for, beside its form."""
+    marks = found.marks
+    if marks.restart:
+        yield "on change", "needs a restart (x-restart in the schema)"
+    if marks.locked:
+        yield "locked", "no process may override it (x-locked in the schema)"
+    if marks.each_environment:
+        wrong = f"; this is from {found.taken_from}" if found.taken_from else ""
+        yield "environments", f"each sets its own (x-environment in the schema){wrong}"
+    if marks.deprecated:
+        said = [f"use {marks.replaced_by}"] if marks.replaced_by else []
+        said += [f"to be gone after {marks.removed_after}"] if marks.removed_after else []
+        yield "deprecated", ", ".join(said) or "the schema says so"
 
 
 def _published(found: Explanation) -> str:
