@@ -309,6 +309,19 @@ def test_help_of_a_command_imports_nothing_heavy() -> None:
         assert "anna" not in done.out
         assert "error[bad-store-url]" in shop.fail(2, "doctor", "1:x").err
 
+    def test_a_store_that_is_asked_for_and_does_not_answer_is_a_problem(self, shop: Terminal) -> None:
+        assert "\n\nno problems, no warnings\n" in shop("doctor").out
+        nobody = "consul://127.0.0.1:1/config"
+        done = shop.fail(3, "doctor", nobody)
+        assert "consul      ✗ 127.0.0.1:1: connection refused [store-unavailable]" in done.out
+        assert "look at its address, whether it runs, and whether this machine may reach it" in done.out
+        assert done.out.endswith("\n1 problem, no warnings\n")
+        file = shop.folder / "sealpipe.yaml"
+        file.write_text(file.read_text().replace("file:.sealpipe/store", nobody, 1))
+        # Not every store has to be reached from everywhere; the one that is named has.
+        assert "dev         - " in shop("doctor").out
+        assert "dev         ✗ " in shop.fail(3, "doctor", "dev").out
+
     def test_a_store_where_there_is_no_repository(self, tmp_path: Path) -> None:
         store = tmp_path / "store"
         (store / "dev").mkdir(parents=True)

@@ -52,7 +52,8 @@ def diagnose(workspace: Workspace, environ: Environ, *, environment: str = "") -
     for name in workspace.project.environments:
         if not workspace.project.abstract(name) and environment in ("", name):
             publisher = _publishes(workspace, name, environ)
-            yield from _environment(workspace, name, pins, publisher=publisher)
+            named = bool(environment)
+            yield from _environment(workspace, name, pins, publisher=publisher, named=named)
 
 
 # ---- you
@@ -219,7 +220,7 @@ def _trust(workspace: Workspace) -> Iterator[Check]:
 
 
 def _environment(
-    workspace: Workspace, name: str, pins: tuple[Pin, ...], *, publisher: bool
+    workspace: Workspace, name: str, pins: tuple[Pin, ...], *, publisher: bool, named: bool
 ) -> Iterator[Check]:
     spec = workspace.project.environments[name]
     url = spec.publish_to or ""
@@ -230,21 +231,16 @@ def _environment(
     except SealpipeError as error:
         problem = error
     if problem is not None:
-        mark = "unknown" if isinstance(problem, StoreError) else "problem"
+        mark = "unknown" if isinstance(problem, StoreError) and not named else "problem"
         check = _failed(name, problem, mark)
         check = check._replace(text=f"{url}  {check.text}")
     yield check
-    yield from _store(workspace, name, url, publisher=publisher)
-    for copy in spec.mirrors:
-        yield from _store(workspace, name, copy, publisher=publisher, label=f"mirror {copy}: ")
-    if spec.tree is not None:
-        yield from _store(workspace, name, spec.tree.at, publisher=publisher, label=f"tree {spec.tree.at}: ")
-
-
-def _store(workspace: Workspace, name: str, url: str, *, publisher: bool, label: str = "") -> Iterator[Check]:
-    asked = Asked(url, workspace.root, f"{name}/doctor/", publisher)
-    for fact in store_facts(asked):
-        yield Check(name, fact.mark, label + fact.text, fact.hint)
+    stores = [(url, ""), *((copy, f"mirror {copy}: ") for copy in spec.mirrors)]
+    stores += [(spec.tree.at, f"tree {spec.tree.at}: ")] if spec.tree is not None else []
+    for store, label in stores:
+        asked = Asked(store, workspace.root, f"{name}/doctor/", publisher, named=named)
+        for fact in store_facts(asked):
+            yield Check(name, fact.mark, label + fact.text, fact.hint)
 
 
 def diagnose_store(url: str, environ: Environ, *, base: str) -> Iterator[Check]:
@@ -260,7 +256,7 @@ def diagnose_store(url: str, environ: Environ, *, base: str) -> Iterator[Check]:
         problem = error
     if problem is not None:
         yield _failed("you", problem)
-    for fact in store_facts(Asked(url, base, "doctor/", publisher)):
+    for fact in store_facts(Asked(url, base, "doctor/", publisher, named=True)):
         yield Check(section, fact.mark, fact.text, fact.hint)
 
 

@@ -27,6 +27,7 @@ class Asked(NamedTuple):
     folder: str  # below the store's prefix, where a probe may stand: "production/doctor/"
     publisher: bool  # whether who asks is meant to write there
     timeout: float = 5.0
+    named: bool = False  # asked for by name: then no answer is what is wrong
 
 
 def store_facts(asked: Asked) -> Iterator[Fact]:
@@ -52,7 +53,7 @@ def _facts(asked: Asked, store: Store, prefix: str) -> Iterator[Fact]:
         yield from _of_server(asked, store)
         return
     except StoreError as error:
-        yield _failed(error, "unknown")
+        yield _no_answer(asked, error)
         return
     spent = 1000 * (time.monotonic() - began)
     limits = store.limits
@@ -70,6 +71,13 @@ def _of_server(asked: Asked, store: Store) -> Iterator[Fact]:
         yield from examine(asked.url, store, base=asked.base, timeout=asked.timeout)
     except SealpipeError as error:
         yield _failed(error, "unknown")
+
+
+def _no_answer(asked: Asked, error: StoreError) -> Fact:
+    """Nobody has to reach every store from everywhere; but one that is asked for has to answer."""
+    said = _failed(error, "problem" if asked.named else "unknown")
+    where = "look at its address, whether it runs, and whether this machine may reach it"
+    return said if said.hint else said._replace(hint=where)
 
 
 def _failed(error: SealpipeError, mark: str) -> Fact:
