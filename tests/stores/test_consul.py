@@ -107,6 +107,27 @@ def test_no_token_and_a_wrong_one(consul_acl: Running, monkeypatch: pytest.Monke
         assert wrong not in str(caught.value)
 
 
+def test_what_may_not_be_read_is_no_empty_store(consul_acl: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Consul leaves out of a list what a token may not read, and says nothing of it."""
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", TOKEN)
+    owner = store_at(consul_acl.address)
+    keys = ["config/dev/heads/checkout", "config/dev/heads/search"]
+    owner.write([Put(key, b"1", None) for key in keys])
+    monkeypatch.delenv("CONSUL_HTTP_TOKEN")
+    stores = [store_at(consul_acl.address)]
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", token_with(consul_acl, "reader"))
+    stores.append(store_at(consul_acl.address))  # its list would have one of the two
+    for store in stores:
+        for listed in (store.keys, lambda prefix, store=store: list(store.scan(prefix))):
+            with pytest.raises(DeniedError, match="lacks key:read on config/dev/heads/"):
+                listed("config/dev/heads/")
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", token_with(consul_acl, "publisher"))
+    publisher = store_at(consul_acl.address)
+    assert publisher.keys("config/dev/heads/") == keys
+    assert publisher.keys("config/dev/chunks/") == []
+    owner.write([Delete(key) for key in keys])
+
+
 def test_a_token_from_a_file(consul_acl: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text(TOKEN + "\n")
     monkeypatch.setenv("CONSUL_HTTP_TOKEN_FILE", str(tmp_path / "token"))

@@ -43,6 +43,7 @@ class ConsulStore:
         self.http = http
         self.limits = LIMITS._replace(ops=ops)
         self._names = names
+        self._open: set[str] = set()  # places whose keys may be read
 
     def size(self, ops: Sequence[Op]) -> int:
         return encoded_size(ops, _body)
@@ -56,7 +57,11 @@ class ConsulStore:
         return keys_of(self._listed(prefix, timeout), prefix)
 
     def _listed(self, prefix: str, timeout: float) -> Answer:
-        return self._read(prefix, {"keys": "", "consistent": ""}, timeout)
+        deadline = time.monotonic() + timeout
+        answer = self._read(prefix, {"keys": "", "consistent": ""}, timeout)
+        if answer.headers.get("x-consul-default-acl-policy") == "deny":
+            self._may_list(prefix, max(0.001, deadline - time.monotonic()))
+        return answer
 
     def versions(self, prefix: str, *, since: Listing | None = None, timeout: float = 30.0) -> Listing:
         check_prefix(prefix)
@@ -70,6 +75,12 @@ class ConsulStore:
         for _, answer in self._pages(names, deadline):
             found |= versions_of(answer)
         return Listing(found, mark)
+
+    def _may_list(self, prefix: str, timeout: float) -> None:
+        """A list is silent of what a token may not read; asked for by name it is refused. Once a place."""
+        if prefix and not prefix.startswith(tuple(self._open)):
+            self._read(prefix, {}, timeout)
+            self._open.add(prefix.rstrip("/").rpartition("/")[0] + "/")
 
     def scan(self, prefix: str, *, timeout: float = 30.0) -> Iterator[Entry]:
         deadline = time.monotonic() + timeout
