@@ -7,6 +7,7 @@ and can be told to answer anything.
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,12 +104,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def lax_endpoint(*keeps: str) -> Iterator[Lax]:
+def lax_endpoint(*keeps: str, tls: ssl.SSLContext | None = None) -> Iterator[Lax]:
     """One that runs until the block ends."""
     lax = Lax(frozenset(keeps))
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"lax": lax}))
     server.daemon_threads = True
-    lax.url = f"http://127.0.0.1:{server.server_address[1]}"
+    lax.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
         yield lax

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,36 @@ def opened(monkeypatch):
     yield one
     for store in stores:
         store.close()
+
+
+# ---- TLS
+
+
+def test_tls_is_checked(authority, tmp_path, credentials, opened, monkeypatch):
+    """The authority, the host's name, and that it is TLS at all; nothing is taken for an answer otherwise."""
+    files = authority.issue("s3", tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files["certificate"], files["key"])
+
+    def refused(endpoint, says):
+        for ask in (lambda store: store.get("a"), lambda store: store.write([Put("a", b"1", ABSENT)])):
+            with pytest.raises(UnavailableError, match=says) as caught:
+                ask(opened(endpoint))
+            assert caught.value.word == "store-unavailable"
+
+    with lax_endpoint("create", "swap", "delete", tls=context) as lax:
+        refused(lax.url, "its certificate is not accepted")
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.certificate))
+        monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")  # it reads no trailers
+        store = opened(lax.url)
+        store.write([Put("a", b"1", ABSENT)])
+        assert store.get("a").value == b"1"
+        asked = len(lax.asked)
+        refused(lax.url.replace("127.0.0.1", "127.1"), "its certificate is not accepted")
+        assert len(lax.asked) == asked
+    with lax_endpoint() as lax:
+        refused(lax.url.replace("http://", "https://"), "does it speak TLS")
+        assert lax.objects == {}
 
 
 # ---- conditional writes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from contextlib import suppress
@@ -364,6 +365,11 @@ def test_tls(server_folder, authority, tmp_path, monkeypatch):
         refused(opened(), "certificate")
         monkeypatch.delenv("SEALPIPE_ZK_CACERT")
         refused(opened(), "certificate")
+        with socket.create_server(("127.0.0.1", 0)) as plain:  # takes the connection, and says no word of TLS
+            threading.Thread(target=lambda: plain.accept()[0].sendall(b"no TLS\n"), daemon=True).start()
+            store, _ = open_store(f"zk+tls://127.0.0.1:{plain.getsockname()[1]}/shop", base="/")
+            stores.append(store)
+            refused(store, "does it speak TLS?")
         monkeypatch.setenv("SEALPIPE_ZK_CACERT", str(tmp_path / "none.pem"))
         with pytest.raises(UsageError) as caught:
             opened()

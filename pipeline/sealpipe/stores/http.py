@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import re
 import socket
 import ssl
@@ -176,7 +177,10 @@ class Http:
             sent = now.sent and not _turned_away(error)
             slow = sent and isinstance(error, TimeoutError | urllib3.exceptions.ReadTimeoutError)
             word = "store-slow" if slow else "store-unavailable"
-            return UnavailableError(word, f"{address}: {reason(error)}"), sent
+            why = reason(error)
+            if why in (BROKE, _RESET) and self._context and not now.sent:
+                why = f"{why} as TLS began: does it speak TLS?"
+            return UnavailableError(word, f"{address}: {why}"), sent
         finally:
             now.asking = False
 
@@ -328,6 +332,9 @@ def _drop(response: Any) -> None:
             response.close()
 
 
+BROKE = "the connection broke"
+_RESET = os.strerror(errno.ECONNRESET).lower()
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")  # what answers in clear
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (NameResolutionError, "the name is not known"),
     (ConnectTimeoutError, "no connection in time"),
@@ -342,7 +349,7 @@ def reason(error: BaseException) -> str:
         for kind, text in _REASONS:
             if isinstance(error, kind):
                 return text
-    return next((text for one in _chain(error) if (text := _one_reason(one))), "the connection broke")
+    return next((text for one in _chain(error) if (text := _one_reason(one))), BROKE)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -359,11 +366,12 @@ def _one_reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLEOFError):
-        return "the connection broke"
+        return BROKE
     if isinstance(error, ssl.SSLError):
         if _turned_away(error):
             return "it wants a client certificate, or not the one that it was shown"
-        return f"TLS failed: {error.reason or 'no common version or certificate'}"
+        why = error.reason or "no common version or certificate"
+        return "it does not speak TLS" if error.reason in _NO_TLS else f"TLS failed: {why}"
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return error.strerror.lower() if isinstance(error, OSError) and error.strerror else ""

@@ -146,6 +146,7 @@ _CERTIFICATE = _Said(
     (),
     ("AWS_CA_BUNDLE names the file of an authority of your own",),
 )
+_TLS = _Said(UnavailableError, "store-unavailable", "{where}: TLS failed; does it speak TLS?")
 _CUT = _Said(UnavailableError, "store-cut", "{where}: no whole answer in time")
 _STRANGE = _Said(MalformedError, "store-malformed", "{where}: its answer is none that S3 gives")
 
@@ -184,8 +185,12 @@ def _failure(error: BaseException, operation: str) -> _Said:
     for kinds, said in _BEFORE:
         if isinstance(error, kinds):
             return said
-    if isinstance(error, failures.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+    tls = str(error) if isinstance(error, failures.SSLError) else ""
+    if "CERTIFICATE_VERIFY_FAILED" in tls or "doesn't match" in tls:  # urllib3 compares the name itself
         return _CERTIFICATE
+    # What answers in clear has read nothing; after any other failure a write may have been sent.
+    if tls and (operation not in WRITES or "WRONG_VERSION_NUMBER" in tls):
+        return _TLS
     if operation in WRITES:
         return _UNKNOWN
     reading = (failures.HTTPClientError, failures.ResponseStreamingError, failures.IncompleteReadError)

@@ -108,7 +108,7 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
             self.problem = _words(error)
             self.refused += 1
             self._notify()
-            raise
+            raise ConnectionError(0, self.problem) from None  # kazoo logs its text, which comes back as ours
         return made
 
     def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> Any:  # noqa: ARG002
@@ -199,4 +199,6 @@ def tls_context(place: Place) -> ssl.SSLContext:
 def _words(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({error.reason or 'no common version or certificate'}): does it speak TLS?"
     return error.strerror or "no connection"
