@@ -118,6 +118,8 @@ def test_a_file_that_is_there_is_not_replaced(here: Here) -> None:
     assert (
         "error[usage]" in here.sealpipe("run", "dev/checkout", "--file", "c.ini", "--", "true", code=2).stderr
     )
+    done = here.sealpipe("run", "dev/checkout", "--file", "none/c.json", "--", "true", code=2)
+    assert "error[usage]: --file none/c.json: there is no folder none\n" in done.stderr
 
 
 @pytest.mark.parametrize("code", [0, 1, 42])

@@ -72,7 +72,9 @@ def test_a_class_that_does_not(here: Here) -> None:
 
 def test_a_secret_that_lands_in_plain(here: Here) -> None:
     done = here.sealpipe("check", "shop.settings:Shown", "dev", "--format", "json", code=4)
-    (row,) = json.loads(done.stdout)
+    found = json.loads(done.stdout)
+    assert (found["schema_version"], found["starts"]) == (1, False)
+    (row,) = found["units"]
     assert (row["unit"], row["starts"], row["word"]) == ("dev/checkout", False, "sealed-to-plain")
 
 
@@ -143,6 +145,11 @@ def test_export_and_check(here: Here) -> None:
     here.sealpipe("schema", "check", "checkout", "shop.settings:Checkout")
     done = here.sealpipe("schema", "check", "checkout", "shop.settings:Stricter", code=3)
     assert "+ /properties/region  {" in done.stdout
+    # What `set` and `infer` write has no `$defs`, and says the same.
+    file.write_text(here.sealpipe("schema", "infer", "checkout").stdout)
+    done = here.sealpipe("schema", "check", "checkout", "shop.settings:Checkout", code=3)
+    _, only = done.stdout.splitlines()
+    assert only.startswith("~ /properties/db/required  ")  # the class has a default of pool_max
     here.sealpipe("schema", "check", "nothing", "shop.settings:Checkout", code=2)
 
 
@@ -178,7 +185,7 @@ def test_compat(here: Here) -> None:
     file.write_text(json.dumps(schema))
     done = here.sealpipe("schema", "compat", "checkout", "--format", "json", code=3)
     found = json.loads(done.stdout)
-    assert found["verdict"] == "breaking"
+    assert (found["schema_version"], found["verdict"]) == (1, "breaking")
     assert found["refused"][0] == {"unit": "dev/checkout", "paths": ["db.pool_max"]}
     schema["properties"]["db"]["properties"]["pool_max"]["maximum"] = 500
     file.write_text(json.dumps(schema))

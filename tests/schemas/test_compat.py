@@ -52,6 +52,46 @@ def test_changes_name_their_place_and_leave_out_notes() -> None:
     ]
 
 
+DB = {**closed(host={"type": "string"}, port=PORT), "title": "Db"}
+
+
+def test_a_definition_says_what_it_says_in_its_place() -> None:
+    """A class has its models in `$defs`, a file that `set` wrote has them in place."""
+    inline = closed(db=DB, other={"anyOf": [DB, {"type": "null"}]})
+    reference = {"$ref": "#/$defs/Db", "description": "the database"}
+    defined = {**closed(db=reference, other={"anyOf": [reference, {"type": "null"}]}), "$defs": {"Db": DB}}
+    assert not [*changes(inline, defined), *changes(defined, inline)]
+    narrower = closed(host={"type": "string"}, port={**PORT, "maximum": 9})
+    found = [(one.pointer, one.kind) for one in changes(inline, {**defined, "$defs": {"Db": narrower}})]
+    assert found == [
+        ("/properties/db/properties/port/maximum", "changed"),
+        ("/properties/other/anyOf/0/properties/port/maximum", "changed"),
+    ]
+    lost = next(changes(defined, {**defined, "$defs": {}}))
+    assert (lost.pointer, lost.kind) == ("/properties/db/type", "removed")
+
+
+def test_how_a_form_shows_a_secret_does_not_count() -> None:
+    secret = {"type": "string", "writeOnly": True}
+    assert not list(changes(closed(pw=secret), closed(pw={**secret, "format": "password"})))
+    assert list(changes(closed(pw={**secret, "format": "uri"}), closed(pw={**secret, "format": "password"})))
+    assert list(changes(closed(), closed(format={"type": "string"})))
+
+
+def test_definitions_that_hold_themselves_end() -> None:
+    def tree(title: str, **more: Any) -> dict[str, Any]:
+        node = closed(left={"$ref": f"#/$defs/{title}"}, value=PORT, **more)
+        return {"$ref": f"#/$defs/{title}", "$defs": {title: node}}
+
+    assert not list(changes(tree("Node"), tree("Tree")))
+    found = [one.pointer for one in changes(tree("Node"), tree("Tree", name={"type": "string"}))]
+    assert found == ["/properties/name"]
+    unrolled = closed(left=closed(left={"$ref": "#/$defs/N"}, value=PORT), value=PORT)
+    assert not list(changes(tree("N"), {**unrolled, "$defs": tree("N")["$defs"]}))
+    unrolled["properties"]["left"]["properties"]["value"] = {"type": "string"}
+    assert list(changes(tree("N"), {**unrolled, "$defs": tree("N")["$defs"]}))
+
+
 def test_the_order_of_names_does_not_count() -> None:
     assert not list(changes({"required": ["a", "b"]}, {"required": ["b", "a"]}))
     assert list(changes({"prefixItems": [1, 2]}, {"prefixItems": [2, 1]}))

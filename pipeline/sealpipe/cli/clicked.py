@@ -106,6 +106,14 @@ class _Group(_Help, click.Group):
         return super().parse_args(ctx, rest)
 
 
+def _unfit(error: click.BadParameter) -> str:
+    name = error.param.opts[0] if error.param and error.param.opts else "a parameter"
+    if error.param and isinstance(error.param.type, click.Choice):
+        return f"{name} is one of {', '.join(map(str, error.param.type.choices))}"
+    kind = f"; expected {error.param.type.name}" if error.param else ""
+    return f"{name} has a value it cannot have{kind}"
+
+
 def text_of(error: click.ClickException) -> str:
     """Click's message, without what was typed: a value belongs to no message, and it may be a secret."""
     if isinstance(error, click.NoSuchOption):
@@ -115,9 +123,7 @@ def text_of(error: click.ClickException) -> str:
         name = error.param.make_metavar(error.ctx) if error.param and error.ctx else "a parameter"
         return f"{name} is missing"
     if isinstance(error, click.BadParameter):
-        name = error.param.opts[0] if error.param and error.param.opts else "a parameter"
-        kind = f"; expected {error.param.type.name}" if error.param else ""
-        return f"{name} has a value it cannot have{kind}"
+        return _unfit(error)
     if isinstance(error, click.UsageError):
         text = error.format_message()
         if text.startswith("Got unexpected extra argument"):

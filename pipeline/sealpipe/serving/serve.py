@@ -118,6 +118,8 @@ def values_file(path: str, handed: Handed, folder: Path) -> Iterator[Path]:
     link = Path(path).absolute()
     if link.suffix not in FILE_KINDS:
         raise UsageError("usage", f"--file takes a name that ends with {', '.join(FILE_KINDS)}")
+    if not link.parent.is_dir():
+        raise UsageError("usage", f"--file {path}: there is no folder {Path(path).parent}")
     if link.exists() or (link.is_symlink() and not str(link.readlink()).endswith(f"/values{link.suffix}")):
         raise RefusedError("file-exists", f"{path} is there already and is not replaced")
     target = folder / f"values{link.suffix}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from sealpipe.cli.output import clean, paint
+from sealpipe.cli.render import json_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,16 +35,6 @@ def as_text(found: Sequence[Trial], *, color: bool) -> list[str]:
     return lines
 
 
-def as_json(found: Sequence[Trial]) -> str:
-    return json.dumps(
-        [
-            {
-                "unit": str(one.unit),
-                "starts": one.starts,
-                **{k: v for k, v in one._asdict().items() if k != "unit"},
-            }
-            for one in found
-        ],
-        indent=2,
-        ensure_ascii=False,
-    )
+def as_json(found: Sequence[Trial]) -> list[str]:
+    shown = [{**one._asdict(), "unit": str(one.unit), "starts": one.starts} for one in found]
+    return json_.document(starts=all(one.starts for one in found), units=shown)

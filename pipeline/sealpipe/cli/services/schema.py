@@ -121,16 +121,15 @@ def compat(opts: Common, *, service: str, base: str) -> int:
 
     found = compatibility(workspaces.read_workspace(opts, at=base), workspaces.read_workspace(opts), service)
     if opts.format == "json":
+        from sealpipe.cli.render import json_
+
         output.echo(
-            json.dumps(
-                {
-                    "service": service,
-                    "verdict": found.verdict,
-                    "changes": [{"pointer": one.pointer, "kind": one.kind} for one in found.changes],
-                    "refused": [{"unit": str(one.unit), "paths": list(one.paths)} for one in found.refused],
-                    "replayed": found.replayed,
-                },
-                indent=2,
+            json_.document(
+                service=service,
+                verdict=found.verdict,
+                changes=[{"pointer": one.pointer, "kind": one.kind} for one in found.changes],
+                refused=[{"unit": str(one.unit), "paths": list(one.paths)} for one in found.refused],
+                replayed=found.replayed,
             )
         )
     else:
