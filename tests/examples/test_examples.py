@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -97,6 +98,28 @@ def test_the_fastapi_service_follows(shop: Shop, start: Callable[..., subprocess
     until(lambda: get(port, "/checkout")["one_click"] is False)
     shop.change("checkout", "db.pool_max", "10")
     shop.change("checkout", "features.one_click", "true")
+
+
+def test_a_service_that_uvicorn_reloads_follows_again(
+    shop: Shop, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """Each reload is a spawned process of its own, and the one before ends."""
+    code = shutil.copytree(EXAMPLES / "checkout-fastapi", tmp_path / "code")
+    (code / "pid.py").write_text(
+        "import os\nfrom app import app\n@app.get('/pid')\ndef pid():\n    return os.getpid()\n"
+    )
+    port = free_port()
+    words = [sys.executable, "-m", "uvicorn", "--reload", "--port", str(port), "pid:app"]
+    start(words, shop.service("checkout"), code)
+    first = until(lambda: get(port, "/pid"))
+    shop.change("checkout", "db.pool_max", "34")
+    until(lambda: get(port, "/checkout")["pool"] == 34)
+    (code / "settings.py").write_text((code / "settings.py").read_text() + "\n# saved\n")
+    until(lambda: get(port, "/pid") != first)
+    assert get(port, "/ready")["state"] == "live"
+    shop.change("checkout", "db.pool_max", "10")
+    until(lambda: get(port, "/checkout")["pool"] == 10)
+    until(lambda: not Path(f"/proc/{first}").exists())
 
 
 def test_every_process_of_the_worker_follows(shop: Shop, start: Callable[..., subprocess.Popen[str]]) -> None:
