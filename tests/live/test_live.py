@@ -385,6 +385,32 @@ def test_an_async_callback_is_refused(shop: OneService) -> None:
         Live(Orders, source=shop.source).on_change("db.pool_max", never)
 
 
+async def closes(pool: Any) -> None: ...
+
+
+def test_what_cannot_be_called_is_said_at_once(shop: OneService) -> None:
+    live = Live(Orders, source=shop.source)
+    for wrong in ("db", 3, None):
+        with pytest.raises(TypeError, match="a function"):
+            live.derive(wrong, str)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="a function"):
+            live.derive(lambda s: s.db, wrong)  # type: ignore[arg-type,misc]
+    for wrong in ("db", 3):
+        with pytest.raises(TypeError, match="a function"):
+            live.derive(lambda s: s.db, str, close=wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="a function"):
+            live.on_change("db", wrong)  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match="a function"):
+            live.on_event(wrong)  # type: ignore[arg-type]
+    for made in ({"make": closes}, {"make": str, "close": closes}):
+        with pytest.raises(TypeError, match="never be awaited: a plain function"):
+            live.derive(lambda s: s.db, **made)
+    assert not part_of(live).derived
+    for cls in ("Orders", int, None):
+        with pytest.raises(TypeError, match="a settings class is needed"):
+            Live(cls)  # type: ignore[arg-type]
+
+
 def test_a_callback_that_raises_or_blocks_hurts_nobody(
     shop: OneService, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -722,6 +722,12 @@ def test_debug_output_of_pydantic_settings_shows_no_secret(
         assert canary not in caplog.text
 
 
+@pytest.mark.parametrize("wrong", ["Orders", int, None])
+def test_what_is_no_settings_class_is_a_mistake_of_the_program(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="a settings class is needed"):
+        load(wrong)
+
+
 def test_errors_are_ours_and_carry_an_exit_code() -> None:
     error = refusal(Orders, {})
     assert isinstance(error, SealpipeError)

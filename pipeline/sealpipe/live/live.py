@@ -17,7 +17,7 @@ from sealpipe.live.explain import Explanation, explain
 from sealpipe.live.part import Part
 from sealpipe.live.places import place_of
 from sealpipe.live.status import Status
-from sealpipe.live.subscribers import Callback, Changes, Listener, refuse_async
+from sealpipe.live.subscribers import Callback, Changes, Listener, refuse_unfit
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -168,7 +168,7 @@ class Live(Generic[S]):
         place = place_of(part.cls, what)
 
         def subscribe(callback: Any) -> Any:
-            refuse_async(callback)
+            refuse_unfit(callback)
             part.subscribers.append(Callback(place, callback, lambda: part.held, part.say_failed))
             return callback
 
@@ -176,7 +176,7 @@ class Live(Generic[S]):
 
     def on_event(self, function: Callable[[Event], object]) -> Callable[[Event], object]:
         """Call `function(event)` for every event, in order, in a thread of its own."""
-        refuse_async(function)
+        refuse_unfit(function)
         self._part.listeners.append(Listener(function))
         return function
 
@@ -203,8 +203,10 @@ class Live(Generic[S]):
 
         It is made anew, before the swap, when `select(settings)` is another: a `make` that raises refuses
         the release. The old one is given to `close` after `grace` seconds. In a forked child it is made
-        again when it is first asked for; the parent's is left alone.
+        again when it is first asked for; the parent's is left alone. TypeError for an async function.
         """
+        for function in (select, make, *([close] if close is not None else ())):
+            refuse_unfit(function, instead="a plain function can hand it to your loop")
         derived = Derived(
             Recipe(select, make), close=close, grace=grace, load=self.get, tell=self._part.say_failed
         )

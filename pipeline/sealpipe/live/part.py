@@ -19,7 +19,7 @@ from sealpipe.live.derived import Derived, Made
 from sealpipe.live.status import Status
 from sealpipe.live.subscribers import Changes, Held, Listener, Subscriber
 from sealpipe.settings.base import PublishedSettings, running
-from sealpipe.settings.check import check_class, model_tag
+from sealpipe.settings.check import check_class, model_tag, need_class
 from sealpipe.settings.load import Report, accepted, answer_help, report_of, source_for
 from sealpipe.settings.rebuild import (
     Captured,
@@ -70,6 +70,7 @@ class Part:
         put: Callable[[Any], None],
         stale_after: float,
     ) -> None:
+        need_class(cls)
         self.cls, self.given_source, self.init, self.put = cls, source, dict(init), put
         self.stale_after = stale_after
         self.model = ""

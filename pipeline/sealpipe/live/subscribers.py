@@ -46,11 +46,13 @@ class Subscriber(Protocol):
         """In a forked child; False when this subscriber stays behind."""
 
 
-def refuse_async(callback: Callable[..., Any]) -> None:
-    """TypeError for a coroutine function: nobody would await it."""
+def refuse_unfit(callback: Any, *, instead: str = "use `async for change in live.changes()`") -> None:
+    """TypeError for what is no function, and for a coroutine function: nobody would await it."""
+    if not callable(callback):
+        raise TypeError(f"a function is called with what changed; this is of type {type(callback).__name__}")
     inner = callback if inspect.isroutine(callback) else getattr(callback, "__call__", callback)  # noqa: B004
     if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(inner):
-        raise TypeError("an async callback would never be awaited: use `async for change in live.changes()`")
+        raise TypeError(f"an async function would never be awaited: {instead}")
 
 
 class _Serial:

@@ -14,6 +14,13 @@ from sealpipe.errors import ConfigError
 from sealpipe.settings.shape import Record, bare_of, inner_of, members_of, models_in, shape_of, type_name
 
 
+def need_class(cls: Any) -> None:
+    """TypeError for what is no class of pydantic's: a mistake of the program, whatever is published."""
+    if not (isinstance(cls, type) and issubclass(cls, BaseModel)):
+        what = cls.__name__ if isinstance(cls, type) else f"an object of type {type(cls).__name__}"
+        raise TypeError(f"a settings class is needed, a kind of PublishedSettings; this is {what}")
+
+
 def check_class(cls: type[BaseSettings]) -> None:
     """ConfigError [settings-class] naming every field that variables or documents could not reach.
 

@@ -18,7 +18,7 @@ from sealpipe.errors import ConfigError, ConfigRefused
 from sealpipe.frozen import frozen, replace
 from sealpipe.paths import show_path, to_pointer
 from sealpipe.settings.base import PublishedSettings
-from sealpipe.settings.check import check_class, model_tag
+from sealpipe.settings.check import check_class, model_tag, need_class
 from sealpipe.settings.fit import Path
 from sealpipe.settings.origin import where_from
 from sealpipe.settings.problems import Problem, problems_of
@@ -90,6 +90,7 @@ def load_reported(
     cls: type[S], /, *, source: Source | None = None, init: Mapping[str, Any] | None = None
 ) -> Loaded[S]:
     """Like `load`, with the report instead of log lines."""
+    need_class(cls)
     values = dict(init or {})
     return _load(cls, source_for(cls, source), lambda prefix: cls(**values, **prefix))
 
