@@ -376,6 +376,8 @@ def test_a_path_that_is_none_is_said_at_once(shop: OneService) -> None:
     live = Live(Orders, source=shop.source)
     with pytest.raises(ValueError, match=r"did you mean db\.pool_max\?"):
         live.on_change("db.poolmax", print)
+    with pytest.raises(ValueError, match="by its index"):
+        live.on_change("replicas[name=eu].port", print)
 
 
 def test_an_async_callback_is_refused(shop: OneService) -> None:
@@ -635,6 +637,27 @@ def test_override_nests_and_restores() -> None:
             with pytest.raises(ConfigRefused), override(live, {"db.pool_max": "many"}):
                 pass
             assert live.current.db.pool_max == 1
+        assert live.current.db.pool_max == 20
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"db.poolmax": 1}, r"no field at db\.poolmax \(did you mean db\.pool_max\?\)"),
+        ({"nope": 1}, "Orders has no field at nope"),
+        ({"db": {"pool_max": 1, "nope": 1}}, r"no field at db\.nope"),
+        ({"db": {"pool_max": 1}, "db.host": "x"}, "beside another path"),
+        ({"db.host": "x", "db": {"pool_max": 1}}, "beside another path"),
+        ({"": 1}, "the path is empty"),
+        ({"db[0]": 1}, "a field is overridden"),
+        ({"db..host": 1}, "joined by dots"),
+    ],
+)
+def test_an_override_that_would_do_nothing_is_said(given: dict[str, Any], says: str) -> None:
+    """A test would pass with what is published."""
+    with published(orders=values()), Live(Orders) as live:
+        with pytest.raises(ValueError, match=says), override(live, given):
+            pass
         assert live.current.db.pool_max == 20
 
 

@@ -26,9 +26,20 @@ def place_of(cls: type[Any], what: str | Callable[[Any], Any]) -> Place:
     if not isinstance(what, str):
         name = getattr(what, "__name__", type(what).__name__)
         return Place(what, _traced(what), name)
-    steps = tuple(step for step in parse_path(what) if isinstance(step, str | int))
+    parsed = parse_path(what)
+    steps = tuple(step for step in parsed if isinstance(step, str | int))
+    if len(steps) != len(parsed):
+        raise ValueError(f"{what}: an element is named by its index here, or a function finds it")
     names = _attributes(cls, steps)
     return Place(lambda settings: _reach(settings, names), steps, show_path(steps))
+
+
+def need_paths(cls: type[Any], steps: Steps, value: Any) -> None:
+    """ValueError for a path, or one in a map that is to stand there, that the class does not have."""
+    _attributes(cls, steps)
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            need_paths(cls, (*steps, key), inner)
 
 
 def published_change(before: Mapping[str, Any], after: Mapping[str, Any], path: Steps | None) -> bool:

@@ -156,21 +156,37 @@ _open: list[AbstractContextManager[Published]] = []
 def override(live: Live[S], values: Mapping[str, Any], /) -> Iterator[S]:
     """Inside, `live.current` has these values by dotted path, above every source; yields the settings.
 
-    They are validated like everything else: ConfigError's kinds for what does not fit. Loads what is not
-    loaded yet, and takes newer releases meanwhile. Blocks nest.
+    They are validated like everything else: ConfigError's kinds for what does not fit. ValueError for a
+    path that the class does not have. Loads what is not loaded yet, and takes newer releases meanwhile.
+    Blocks nest.
     """
     from sealpipe.live.live import part_of
 
+    tree = _tree(part_of(live).cls, values)
     live.get()
-    tree: dict[str, Any] = {}
-    for path, value in values.items():
-        *parents, last = path.split(".")
-        node = tree
-        for step in parents:
-            node = node.setdefault(step, {})
-        node[last] = value
     with part_of(live).overriding(tree):
         yield live.current
+
+
+def _tree(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    from sealpipe.live.places import need_paths
+    from sealpipe.paths import parse_path
+
+    tree: dict[str, Any] = {}
+    seen: list[tuple[str, ...]] = []
+    for path, value in values.items():
+        steps = tuple(step for step in parse_path(path) if isinstance(step, str))
+        if len(steps) != len(parse_path(path)):
+            raise ValueError(f"{path}: a field is overridden, and a list as a whole")
+        need_paths(cls, steps, value)
+        if any(steps[: len(one)] == one or one[: len(steps)] == steps for one in seen):
+            raise ValueError(f"{path} stands beside another path that holds it, or that it holds")
+        seen.append(steps)
+        node = tree
+        for step in steps[:-1]:
+            node = node.setdefault(step, {})
+        node[steps[-1]] = value
+    return tree
 
 
 def _marked(node: Any) -> Any:
