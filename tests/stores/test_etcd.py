@@ -23,6 +23,7 @@ from tests.stores.test_consul import answering, woken
 from sealpipe.errors import (
     DeniedError,
     FullError,
+    MalformedError,
     OutcomeUnknownError,
     StoreError,
     TooLargeError,
@@ -31,6 +32,9 @@ from sealpipe.errors import (
     UsageError,
 )
 from sealpipe.stores.base import ABSENT, Delete, Put, Store
+from sealpipe.stores.etcd.answers import json_of, tells, told
+from sealpipe.stores.etcd.place import parse_place
+from sealpipe.stores.http import Answer
 from sealpipe.stores.registry import open_store
 from servers import programs
 from servers.certificates import Authority
@@ -458,8 +462,69 @@ def test_what_a_server_says_to_a_write(status: int, body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["etcd:", "etcd://", "etcd:///p", "etcd://u:p@h/p", "etcd://h/p?x=1", "etcd://h:x/p"],
+    ["etcd:", "etcd://", "etcd:/p", "etcd://u:p@h/p", "etcd://h/p?x=1", "etcd://h:x/p"],
 )
 def test_urls_that_are_none(url: str) -> None:
     with pytest.raises(UsageError):
         open_store(url, base="/")
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoints", "addresses", "secure"),
+    [
+        ("etcd:///p", "", ["127.0.0.1:2379"], False),
+        ("etcd:///p", "a:1, b", ["a:1", "b:2379"], False),
+        ("etcd:///p", "http://a:1/,http://b", ["a:1", "b:2379"], False),
+        ("etcd:///p", "https://a:1,https://b:2", ["a:1", "b:2"], True),
+        ("etcd+https:///p", "a:1", ["a:1"], True),
+        ("etcd+https:///p", "http://a:1", ["a:1"], True),  # what was asked for anywhere is not taken back
+        ("etcd://c/p", "https://a:1", ["c:2379"], False),
+    ],
+)
+def test_where_variables_lead(url: str, endpoints: str, addresses: list[str], secure: bool) -> None:
+    found = parse_place(url, {"ETCDCTL_ENDPOINTS": endpoints} if endpoints else {})
+    assert (found.addresses, found.secure, found.prefix) == (addresses, secure, "p/")
+
+
+@pytest.mark.parametrize(
+    "endpoints", ["http://a,https://b", "unix://a", "http://u:hunter2@a:1", "a b", "a,b/c"]
+)
+def test_endpoints_that_are_none_are_not_repeated(endpoints: str) -> None:
+    with pytest.raises(UsageError, match="ETCDCTL_ENDPOINTS is no list") as caught:
+        parse_place("etcd:///p", {"ETCDCTL_ENDPOINTS": endpoints})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_servers_and_a_password_that_only_the_environment_names(
+    etcd_users: Running, store_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "password"
+    file.write_text(PASSWORD + "\n")
+    monkeypatch.setenv("ETCDCTL_ENDPOINTS", etcd_users.url)
+    monkeypatch.setenv("ETCDCTL_USER", "root")
+    monkeypatch.delenv("ETCDCTL_PASSWORD", raising=False)
+    monkeypatch.setenv("SEALPIPE_ETCD_PASSWORD_FILE", str(file))
+    store, prefix = open_store(f"etcd:///{store_prefix}", base="/")
+    store.write([Put(f"{prefix}a", b"1", ABSENT)])
+    found = store.get(f"{prefix}a")
+    assert found is not None
+    assert found.value == b"1"
+    monkeypatch.setenv("ETCDCTL_PASSWORD", "wrong")  # etcdctl's own comes first
+    with pytest.raises(DeniedError, match="password is another"):
+        open_store(f"etcd:///{store_prefix}", base="/")[0].get("a")
+    monkeypatch.delenv("ETCDCTL_PASSWORD")
+    monkeypatch.setenv("SEALPIPE_ETCD_PASSWORD_FILE", str(tmp_path / "nothing"))
+    with pytest.raises(UsageError, match="SEALPIPE_ETCD_PASSWORD_FILE"):
+        open_store(f"etcd:///{store_prefix}", base="/")
+    place = parse_place("etcd://h/p", {"ETCDCTL_USER": f"root:{PASSWORD}"})
+    assert PASSWORD not in repr(place) + str(place)
+
+
+def test_an_answer_without_an_end_of_brackets_is_none() -> None:
+    deep = Answer(200, {}, b"[" * 200_000)
+    with pytest.raises(MalformedError):
+        json_of(deep, writes=False)
+    with pytest.raises(OutcomeUnknownError):
+        json_of(deep, writes=True)
+    assert told(deep) == (0, "")
+    assert tells(deep.body)

@@ -29,7 +29,7 @@ def json_of(answer: Answer, *, writes: bool) -> dict[str, Any]:
     found: Any = None
     try:
         found = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or (writes and "header" not in found):
         if writes:
@@ -73,7 +73,7 @@ def tells(line: bytes) -> bool:
     try:
         found = json.loads(line)["result"]
         return bool(found.get("events") or found.get("canceled"))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return True
 
 
@@ -98,7 +98,7 @@ def told(answer: Answer) -> tuple[int, str]:
     try:
         found = json.loads(answer.body)
         return int(found.get("code", 0)), str(found.get("message", "") or found.get("error", ""))
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return 0, ""
 
 
