@@ -64,6 +64,13 @@ def test_it_is_one_signed_release_with_nothing_in_it(shop: Shop) -> None:
     assert "unchanged" in again
     assert shop.head("production", "mailer").read_bytes() == raw
     assert shop.json("status", "production")["units"][1]["state"] == "retired"
+    for words in (
+        ("get", "production/mailer", "smtp.host", "--published"),
+        ("run", "production/mailer", "--", "true"),
+    ):
+        refused = shop.run(*words)
+        assert (refused.code, word(refused.err)) == (5, "retired")
+        assert "hint: sealpipe history production/mailer\n" in refused.err
 
 
 def test_a_tombstone_that_the_store_made_up_is_none(shop: Shop) -> None:

@@ -207,7 +207,13 @@ def test_what_was_edited_in_the_store_does_not_start(here: Here) -> None:
 
 def test_what_was_never_published(here: Here) -> None:
     here.sealpipe("add", "service", "mailer", "--in", "dev")
-    assert "error[not-published]" in here.sealpipe("run", "dev/mailer", "--", "true", code=5).stderr
+    done = here.sealpipe("run", "dev/mailer", "--", "true", code=5)
+    assert "error[not-published]" in done.stderr
+    assert "hint: sealpipe publish dev/mailer\n" in done.stderr
+    for words in (("run", "dev/nope", "--", "true"), ("watch", "dev/nope", "--once")):
+        done = here.sealpipe(*words, code=2)
+        assert "error[unknown-service]: there is no service `nope` in dev" in done.stderr
+        assert "hint: sealpipe add service nope --in dev\n" in done.stderr
 
 
 def test_who_is_no_reader(here: Here) -> None:

@@ -101,9 +101,11 @@ def published(workspace: Workspace, unit: Unit, pins: tuple[Pin, ...]) -> Releas
 
 
 def need_published(workspace: Workspace, unit: Unit, pins: tuple[Pin, ...]) -> Release:
-    """As `published`; RefusedError [not-published] when there is nothing."""
+    """As `published`; RefusedError [not-published] when there is nothing, UsageError when no file here either
+    makes such a unit."""
     found = published(workspace, unit, pins)
     if found is None:
+        need_unit(workspace, unit)
         raise RefusedError("not-published", f"{unit} was never published", hint=[f"sealpipe publish {unit}"])
     return found
 

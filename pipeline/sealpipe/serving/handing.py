@@ -205,6 +205,7 @@ def refuse_retired(release: Release) -> None:
             "retired",
             f"{release.unit} is retired since #{release.payload.number}",
             why=[f"its successor is {successor}"] if successor else [],
+            hint=[f"sealpipe history {release.unit}"],
         )
 
 

@@ -57,10 +57,13 @@ def command(
 
 def _view(opts: Common, workspace: Workspace, target: Target, published: bool) -> View:
     from sealpipe.looking.reading import merged, need_published, view_of, view_of_release
+    from sealpipe.serving.handing import refuse_retired
 
     if published:
         pins = workspaces.trusted_pins(opts, workspace)
-        return view_of_release(need_published(workspace, target.unit(), pins), workspace)
+        release = need_published(workspace, target.unit(), pins)
+        refuse_retired(release)
+        return view_of_release(release, workspace)
     return view_of(*merged(workspace, target.unit()))
 
 
