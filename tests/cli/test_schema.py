@@ -76,6 +76,7 @@ def test_a_secret_that_lands_in_plain(here: Here) -> None:
     assert (found["schema_version"], found["starts"]) == (1, False)
     (row,) = found["units"]
     assert (row["unit"], row["starts"], row["word"]) == ("dev/checkout", False, "sealed-to-plain")
+    assert row["what"].startswith("dev/checkout as the files have it does not fit Shown")
 
 
 def test_no_key_is_needed(here: Here) -> None:

@@ -96,8 +96,9 @@ def test_what_is_not_taken_is_a_line(here: Here, started: Callable[..., subproce
 
 
 def test_nothing_published_is_said_at_once(here: Here) -> None:
-    done = here.sealpipe("watch", "staging/checkout", "--once", code=None)
-    assert done.returncode in (2, 5)
+    here.sealpipe("add", "service", "mailer", "--in", "dev")
+    done = here.sealpipe("watch", "dev/mailer", "--once", code=5)
+    assert "error[not-published]: dev/mailer was never published" in done.stderr
     assert done.stdout == ""
 
 

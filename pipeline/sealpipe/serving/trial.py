@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -147,7 +148,12 @@ def _ask(model: str, units: Mapping[str, Mapping[str, str]], folder: str) -> dic
     except ValueError:
         problem = "it ended before it answered"
     if problem:
-        raise UsageError("no-model", f"{model}: {problem}", why=[f"imported with {python} in {folder}"])
+        raise UsageError(
+            "no-model",
+            f"{model}: {problem}",
+            why=[f"imported with {python} in {folder}"],
+            hint=["run it where the service's code is, with its virtual environment active"],
+        )
     return found
 
 
@@ -159,7 +165,8 @@ def _trial(unit: Unit, answer: Mapping[str, Any], faked: tuple[str, ...]) -> Tri
     return Trial(
         unit,
         str(answer.get("word", "")),
-        str(answer.get("what", "")),
+        # The release was made for the trial: its number and digest are nobody's.
+        re.sub(r" #\d+ \([0-9a-f]+\)", " as the files have it", str(answer.get("what", ""))),
         tuple(answer.get("why", ())),
         tuple(answer.get("unknown", ())),
         tuple(answer.get("defaulted", ())),
