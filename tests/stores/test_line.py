@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -27,12 +27,15 @@ print(s.db.pool_max, s.db.password.get_secret_value() == "hunter2-canary", len(s
 """
 
 
-@pytest.fixture
-def sealpipe(place: Place, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def line_on(url: str, given: Mapping[str, str], tmp_path: Path) -> Run:
+    """Runs commands in a new repository that publishes `dev/checkout` to this address."""
     home, root = tmp_path / "home", tmp_path / "repo"
     home.mkdir(mode=0o700)
     root.mkdir()
-    environ = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), **place.environ}
+    environ = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), **given}
 
     def run(*words: str, code: int = 0, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-m", "sealpipe"] if words[0] != "python" else [sys.executable]
@@ -50,7 +53,7 @@ def sealpipe(place: Place, tmp_path: Path) -> Callable[..., subprocess.Completed
         return done
 
     run("init", "--name", "anna")
-    project = (root / "sealpipe.yaml").read_text().replace("file:.sealpipe/store", place.url)
+    project = (root / "sealpipe.yaml").read_text().replace("file:.sealpipe/store", url)
     (root / "sealpipe.yaml").write_text(project)
     run("add", "service", "checkout", "--in", "dev")
     run("set", "dev/checkout", "db.pool_max", "20")
@@ -58,9 +61,14 @@ def sealpipe(place: Place, tmp_path: Path) -> Callable[..., subprocess.Completed
     return run
 
 
+@pytest.fixture
+def sealpipe(place: Place, tmp_path: Path) -> Run:
+    return line_on(place.url, place.environ, tmp_path)
+
+
 # One server of each kind: the contract runs on the others too.
 @pytest.mark.parametrize("place", ["consul", "etcd", "zk", "weed"], indirect=True)
-def test_the_line(sealpipe: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+def test_the_line(sealpipe: Run, tmp_path: Path) -> None:
     first = sealpipe("publish", "dev", "--yes")
     assert "checkout #1" in first.stdout
     key = tmp_path / "checkout.key"

@@ -399,7 +399,7 @@ def test_the_policies_of_the_guide(server_folder, monkeypatch, opened):
             "dev/heads/checkout",
         ):
             root.write([Put(key, b"1", ABSENT)])
-        who = {name: _user(server, name, policy("s3.md", name)) for name in ("publisher", "reader")}
+        who = {name: iam_user(server, name, policy("s3.md", name)) for name in ("publisher", "reader")}
         # From here on this server asks for rights.
         assert urllib3.request("POST", f"{server.url}/moto-api/reset-auth", body=b"0").status == 200
         conditions._verdicts.clear()
@@ -443,7 +443,7 @@ def test_the_policies_of_the_guide(server_folder, monkeypatch, opened):
         server.kill()
 
 
-def _user(server, name, text):
+def iam_user(server, name, text):
     import boto3
 
     iam = boto3.client("iam", endpoint_url=server.url, region_name="us-east-1")
