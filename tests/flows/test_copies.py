@@ -189,6 +189,42 @@ def test_mirrors_only_needs_no_key_and_no_commit_and_goes_forward_only(
     assert head(stores, "one") == new
 
 
+def test_a_dry_run_copies_nothing(shop: Shop, stores: dict[str, Down]) -> None:
+    shop.ok("publish", "dev", by="anna")
+    old = head(stores, "one")
+    pool(shop, 30)
+    stores["one"].takes = False
+    shop.run("publish", "dev")
+    stores["one"].takes = True
+    done = shop.ok("publish", "dev", "--mirrors-only", "--dry-run", by="")
+    assert (head(stores, "one"), done.out) == (old, "")
+    assert "memory:one has dev/checkout #1, the primary #2" in done.err
+    assert done.err.endswith("nothing was copied\n")
+    shop.ok("publish", "dev", "--mirrors-only", by="")
+    assert head(stores, "one") == head(stores, "main")
+    assert (
+        "the mirrors have everything" in shop.ok("publish", "dev", "--mirrors-only", "--dry-run", by="").err
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["dev", "--plan", "abcdef"],
+        ["dev", "--break-glass", "fire"],
+        ["dev", "--retire", "dev/checkout"],
+        ["dev", "--lift-hold"],
+        ["dev", "--repair-head"],
+        ["dev/checkout"],
+    ],
+)
+def test_what_mirrors_only_would_leave_out_is_refused(shop: Shop, words: list[str]) -> None:
+    done = shop.run("publish", *words, "--mirrors-only")
+    assert done.code == 2
+    assert done.err.startswith("error[usage]: --mirrors-only copies ")
+    assert "hint: sealpipe publish dev --mirrors-only\n" in done.err
+
+
 def test_a_mirror_is_never_asked_what_is_published(shop: Shop, stores: dict[str, Down]) -> None:
     """What stands in a mirror decides nothing, however new it is: the primary alone gives order."""
     shop.ok("publish", "dev", by="anna")
@@ -198,6 +234,11 @@ def test_a_mirror_is_never_asked_what_is_published(shop: Shop, stores: dict[str,
     assert done.code == 1
     assert "what stands there is no release" in done.err
     assert head(stores, "one") == b"junk"
+    again = shop.run("publish", "dev", "--mirrors-only")
+    for one in (done, again):
+        assert "hint: sealpipe verify dev --repair\n" in one.err  # and not the command that has just failed
+    shop.ok("verify", "dev", "--repair")
+    assert head(stores, "one") == head(stores, "main")
     assert head(stores, "two") == head(stores, "main")
     shop.ok("verify", "dev", "--repair")
     assert head(stores, "one") == head(stores, "main")

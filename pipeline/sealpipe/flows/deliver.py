@@ -114,6 +114,9 @@ def read_back(
     return seen, problems
 
 
+NO_RELEASE = "what stands there is no release"  # of a mirror: replaced by a repair only
+
+
 def to_mirrors(
     workspace: Workspace,
     environment: str,
@@ -160,7 +163,7 @@ def _copy(
     ahead = sorted(str(unit) for unit, what in found.items() if what == "newer")
     missing = sorted(str(unit) for unit in known if unit not in good)
     parts = [f"{', '.join(missing)}: not copied, since the primary's own is no release"] if missing else []
-    parts += [f"{', '.join(broken)}: what stands there is no release"] if broken else []
+    parts += [f"{', '.join(broken)}: {NO_RELEASE}"] if broken else []
     parts += [f"{', '.join(ahead)}: the mirror has a newer release than the primary"] if ahead else []
     return "; ".join(parts)
 

@@ -73,6 +73,7 @@ def command(
     tree = Seen(WorkTree(opts.root()))
     workspace = frame(tree)
     names = _names(workspace, target, everything=everything)
+    _refuse_beside(mirrors_only, target, [plan_name, break_glass, supersede, *retire, *flags.values()])
     check_reason(break_glass, 'sealpipe publish ENV --break-glass "why"')
     allowed = Allowed(
         removal=flags["allow_removal"],
@@ -161,11 +162,37 @@ def expected_plan(name: str, environment: str) -> str:
     return name
 
 
+def _refuse_beside(mirrors_only: bool, target: Target | None, others: Sequence[object]) -> None:
+    """What stands is copied as it is, of a whole environment: what says otherwise would do nothing."""
+    if not mirrors_only:
+        return
+    hint = f"sealpipe publish {target.environment if target else '--all'} --mirrors-only"
+    if any(others):
+        raise _usage("--mirrors-only copies what is published, and takes no word on a plan", hint)
+    if target is not None and target.service is not None:
+        raise _usage("--mirrors-only copies an environment", hint)
+
+
+def _mirrors_seen(opts: Common, name: str, pins: tuple[Pin, ...]) -> int:
+    """What a copy would have to do; nothing is written."""
+    from sealpipe.cli.workspaces import read_workspace
+    from sealpipe.looking.observe import verify_environment
+
+    with output.progress(opts, f"looking at the mirrors of {name}"):
+        found = verify_environment(read_workspace(opts), name, None, pins=pins).findings
+    behind = [finding for finding in found if finding.word.startswith("mirror-")]
+    output.show_findings(behind, given_folder=opts.given_folder)
+    output.note(opts, "dry run    nothing was copied" + ("" if behind else "; the mirrors have everything"))
+    return 0
+
+
 def _mirrors(
     opts: Common, workspace: Workspace, name: str, pins: tuple[Pin, ...], done: list[Publication]
 ) -> int:
     from sealpipe.flows.ship import mirrors_only
 
+    if opts.dry_run:
+        return _mirrors_seen(opts, name, pins)
     with output.progress(opts, f"copying {name}"):
         result = mirrors_only(workspace, name, pins)
     done.append(result)
@@ -265,13 +292,15 @@ def behind(result: Publication) -> bool:
 
 def _mirror_problems(opts: Common, result: Publication) -> None:
     from sealpipe.errors import Finding
+    from sealpipe.flows.deliver import NO_RELEASE
 
     for url, problem in result.mirrors.items():
         if problem:
+            again = f"sealpipe publish {result.environment} --mirrors-only"
             finding = Finding(
                 "mirror",
                 f"{url}: {problem}",
                 why=("who reads the primary has what is published; who reads the mirror keeps what it had",),
-                hint=(f"sealpipe publish {result.environment} --mirrors-only",),
+                hint=(f"sealpipe verify {result.environment} --repair" if NO_RELEASE in problem else again,),
             )
             output.show_findings([finding], given_folder=opts.given_folder)
