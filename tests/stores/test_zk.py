@@ -291,13 +291,7 @@ def test_the_rights_of_the_guide(server_folder, monkeypatch):
     stores = {}
     try:
         admin.start(timeout=20)
-        for line in policy("zookeeper.md", "root").splitlines():
-            command, path, *rights = line.split()
-            if command == "create":
-                admin.create(path)
-            else:
-                assert command == "setAcl"
-                admin.set_acls(path, [_acl(one) for one in rights[0].split(",")])
+        paste(admin, policy("zookeeper.md", "root"))
         for name, password in users.items():
             monkeypatch.setenv("SEALPIPE_ZK_AUTH", f"sasl:{name}:{password}")
             stores[name] = open_store(url, base="/")[0]
@@ -322,6 +316,17 @@ def test_the_rights_of_the_guide(server_folder, monkeypatch):
             store.close()
         admin.stop()
         server.kill()
+
+
+def paste(admin, commands):
+    """Runs what is given to paste, as zkCli would."""
+    for line in commands.splitlines():
+        command, path, *rights = line.split()
+        if command == "create":
+            admin.create(path)
+        else:
+            assert command == "setAcl"
+            admin.set_acls(path, [_acl(one) for one in rights[0].split(",")])
 
 
 def _acl(text):
