@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import cache, cached_property
-from threading import Thread
 
-from sealpipe.checks.standing import NOBODY, Looked, Record, Standing, standing
+from sealpipe.checks.standing import NOBODY, Record, Standing, standing
 from sealpipe.cli.options import Common
 from sealpipe.flows.planning import Request, look
 from sealpipe.flows.targets import Target
@@ -41,13 +40,10 @@ def may_stand(opts: Common, frame: Workspace, request: Request) -> bool:
 
 
 def stood_in(repository: Repository, request: Request, target: Target, record: Record | None) -> Standing:
-    """The units to leave out. The store is asked while the files are read."""
+    """The units to leave out."""
     if record is None:
         return NOBODY
-    looked: list[Looked] = []
-    asking = Thread(target=lambda: looked.append(look(target, request.environment, record)), daemon=True)
-    asking.start()
-    now = repository.inputs
-    asking.join()
+    # One after the other: two threads that both compute take longer than one in Python.
+    looked = look(target, request.environment, record)
     named = Unit(request.environment, request.service) if request.service else None
-    return standing(record, now, looked[0] if looked else Looked("", None), target.prefix, but=named)
+    return standing(record, repository.inputs, looked, target.prefix, but=named)
