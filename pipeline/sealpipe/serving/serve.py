@@ -221,6 +221,10 @@ class Forwarding:
                 pass
         return True
 
+    def hold(self) -> None:
+        """There is no process any more: what arrives waits for the next one."""
+        self._process = None
+
     def to(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         waiting, self._waiting = self._waiting, []

@@ -84,6 +84,7 @@ def _until_end(
             continue
         if restart:
             end(process)
+            signals.hold()
             return process.returncode if signals.ending else None
         if send is not None and process.poll() is None:
             process.send_signal(send)
