@@ -207,6 +207,49 @@ def test_depth_is_exact(shape):
     refused(nested(5), depth=4)
 
 
+def _written(value: object, twice: list[int], escaped: bool) -> str:
+    """JSON by hand, in which the n-th key of all is there again, for each n in `twice`."""
+    if isinstance(value, list):
+        return "[" + " , ".join(_written(item, twice, escaped) for item in value) + "]"
+    if not isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=escaped)
+    parts = []
+    for key, child in value.items():
+        part = f"{json.dumps(key, ensure_ascii=escaped)} :{_written(child, twice, escaped)}"
+        twice[:] = [number - 1 for number in twice]
+        parts += [part, part] if -1 in twice else [part]
+    return "{" + ",".join(parts) + "}"
+
+
+@given(trees, st.booleans(), st.integers(0, 12))
+def test_a_key_that_comes_twice_is_refused_wherever_it_stands(
+    value: object, escaped: bool, number: int
+) -> None:
+    once = _written(value, [], escaped).encode()
+    assert strict_json(once) == json.loads(once)
+    twice = _written(value, [number], escaped).encode()
+    if twice != once:
+        with pytest.raises(TrustError):
+            strict_json(twice)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"a":1}',
+        '{"a":"b","a":"b"}',
+        '{"a":{"b":[]},"a":1}',
+        '[{"c":[{"a":1,"b":{},"a":"x"}]}]',
+        '{"":"","":""}',
+        '{"\\u0061":1,"a":1}',
+        '{"a":"\\"","a":1}',
+    ],
+)
+def test_duplicates_with_and_without_escapes(text: str) -> None:
+    with pytest.raises(TrustError):
+        strict_json(text.encode())
+
+
 @given(trees, st.integers(1, 6))
 def test_depth_agrees_with_a_plain_count(tree, limit):
     def depth(node):

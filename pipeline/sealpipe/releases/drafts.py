@@ -11,7 +11,7 @@ from sealpipe.errors import TrustError
 from sealpipe.fields import NAME
 from sealpipe.paths import Concrete, from_pointer, lookup, settle, to_pointer, typed
 from sealpipe.released import Draft, SealedAt, Stanzas
-from sealpipe.tokens import looks_sealed, parse_token, place, place_tag
+from sealpipe.tokens import MARK, looks_sealed, parse_token, place, place_tag
 
 DOCUMENT = re.compile(rf"_?{NAME.pattern}")
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
@@ -109,7 +109,7 @@ def _no_place() -> TrustError:
 def _sealed_texts(node: Mapping[str, Any] | Sequence[Any], path: Concrete) -> Iterator[tuple[Concrete, str]]:
     for key, child in node.items() if isinstance(node, Mapping) else enumerate(node):
         if isinstance(child, str):
-            if looks_sealed(child):
+            if child.startswith(MARK):  # as `looks_sealed`, for many
                 yield (*path, key), child
         elif isinstance(child, dict | list):
             yield from _sealed_texts(child, (*path, key))
