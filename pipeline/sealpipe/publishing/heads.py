@@ -27,12 +27,12 @@ class Reader(NamedTuple):
 
     project: str
     pins: Sequence[Pin]
-    known: Mapping[bytes, Release] = MappingProxyType({})  # by their bytes: what this reader checked before
+    known: Mapping[Unit, Release] = MappingProxyType({})  # of each unit what was checked last
 
     def check(self, raw: bytes, unit: Unit) -> Release:
         """Raises TrustError."""
-        known = self.known.get(raw)
-        if known is not None and known.unit == unit:
+        known = self.known.get(unit)
+        if known is not None and known.raw == raw:
             return known
         return check_release(raw, pins=self.pins, unit=unit, project=self.project)
 
@@ -41,7 +41,7 @@ class Reader(NamedTuple):
 
         They must have been checked with these pins and for this project.
         """
-        return self._replace(known={**self.known, **{release.raw: release for release in checked}})
+        return self._replace(known={**self.known, **{release.unit: release for release in checked}})
 
 
 def heads(
