@@ -32,8 +32,9 @@ from sealpipe.errors import (
 )
 from sealpipe.files import locked, sync_folder
 from sealpipe.stores.base import ABSENT, Delete, Entry, Op, Put, check_key, check_prefix
-from sealpipe.stores.folders import BELOW, FOLDER, Walk, list_keys, side_by_side
+from sealpipe.stores.folders import BELOW, FOLDER, Walk, list_keys
 from sealpipe.stores.single import LIMITS, check_apart, one_change, unmet
+from sealpipe.stores.threads import side_by_side
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK = ".lock"

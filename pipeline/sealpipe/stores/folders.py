@@ -1,15 +1,13 @@
-"""Files and folders below an open one, never through a symbolic link; several calls of the disk at once."""
+"""Files and folders below an open one, never through a symbolic link."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Self, TypeVar
+from typing import Self
 
 from sealpipe.errors import MalformedError
 from sealpipe.stores.base import is_key
@@ -19,9 +17,6 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 BELOW = FOLDER | os.O_NOFOLLOW
 # Without O_NONBLOCK a FIFO in the folder would hold a reader for ever.
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_THREADS = 4  # that wait for the disk at once
-
-T = TypeVar("T")
 
 
 class Walk:
@@ -106,34 +101,3 @@ def list_keys(folder: int, prefix: str, found: list[str]) -> None:
                 if not entry.is_file(follow_symlinks=False):
                     raise OSError(errno.ELOOP, "not a regular file")
                 found.append(prefix + entry.name)
-
-
-def side_by_side(work: Callable[[T], None], items: Iterable[T]) -> None:
-    """Calls that wait for the disk, a few at once. Raises the first failure after all have ended."""
-    todo = deque(items)
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        while todo:
-            try:
-                work(todo.popleft())
-            except IndexError:
-                return
-            except BaseException as error:  # noqa: BLE001 - raised below
-                failures.append(error)
-                todo.clear()
-
-    others = [threading.Thread(target=run) for _ in range(min(_THREADS, len(todo)) - 1)]
-    for other in others:
-        other.start()
-    run()
-    try:
-        for other in others:
-            other.join()
-    except BaseException:
-        todo.clear()
-        for other in others:  # none may go on with a descriptor that is closed by then
-            other.join()
-        raise
-    if failures:
-        raise failures[0]
