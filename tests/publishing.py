@@ -15,7 +15,7 @@ from sealpipe.publishing.publish import StateCheck, publish
 from sealpipe.publishing.sign import Content, Signing, of_drafted, sign
 from sealpipe.released import Draft, Release, SealedAt, Unit
 from sealpipe.stages.draft import drafted
-from sealpipe.stores.base import Entry, Op, Store
+from sealpipe.stores.base import Entry, Op, Store, at_once
 from sealpipe.trust import Trust, chain_for, parse_pins, parse_trust, pin_text, root_of
 
 PROJECT = "5b0c7a1e9f2d4c6688aa01d3e7f4b912"
@@ -114,6 +114,10 @@ class Around:
         self.inner = store
         self.limits = store.limits
         self.writes: list[list[Op]] = []
+
+    @property
+    def at_once(self) -> int:
+        return at_once(self.inner)
 
     def size(self, ops: Sequence[Op]) -> int:
         return self.inner.size(ops)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from sealpipe.stores.base import Entry, Op, Store
+from sealpipe.stores.base import Entry, Op, Store, at_once, values_of
 from sealpipe.stores.registry import open_store
 from servers import programs
 from servers.consul import start_consul, start_consul_cluster
@@ -116,6 +116,15 @@ class Below:
 
     def wait(self, key: str, after: str, *, timeout: float) -> bool:
         return self.inner.wait(self.prefix + key, after, timeout=timeout)
+
+    @property
+    def at_once(self) -> int:
+        return at_once(self.inner)
+
+    def values(
+        self, keys: Sequence[str], *, fresh: bool = False, timeout: float = 10.0
+    ) -> Iterator[bytes | None]:
+        return values_of(self.inner, [self.prefix + key for key in keys], fresh=fresh, timeout=timeout)
 
     def close(self) -> None:
         self.inner.close()

@@ -231,7 +231,7 @@ RULES: Sequence[Rule] = (
         nothing,
         QUIET._replace(faults=("stale",), publishers=(1, 2), tries=3),
         "an older commit's content",
-        stay=0.95,
+        stay=0.9,
         faults=0.2,
         alter=old_listings,
     ),

@@ -11,7 +11,8 @@ from sealpipe.model import SignedRelease
 from sealpipe.released import Unit
 from sealpipe.releases.keys import archive_key, chunk_key, head_key
 from sealpipe.releases.wire import head_value
-from sealpipe.stores.base import ABSENT, Put, Store, TakesSeveral
+from sealpipe.stores.base import ABSENT, Put, Store, TakesSeveral, at_once, values_of
+from sealpipe.stores.threads import side_by_side
 
 
 class Attempt(NamedTuple):
@@ -48,27 +49,33 @@ def upload(chunks: Sequence[tuple[str, bytes]], store: Store, timeout: float = 1
     A chunk that is already there is our own retry's: its bytes are compared. Raises StoreError's kinds,
     MalformedError [chunk-differs] when the store gives back other bytes.
     """
-    for group in _requests(chunks, store):
-        if len(group) == 1 or not _created(store, group, timeout):
-            for key, data in group:
-                create(store, key, data, timeout)
-    stored = _stored([key for key, _ in chunks], store, timeout)
-    for key, data in chunks:
-        if stored.get(key) != data:
-            raise MalformedError("chunk-differs", f"{key} does not hold what was written to it")
+    side_by_side(
+        lambda group: _store_and_read(group, store, timeout), _requests(chunks, store), at_once(store)
+    )
 
 
 def _requests(chunks: Sequence[tuple[str, bytes]], store: Store) -> list[list[tuple[str, bytes]]]:
-    """As many chunks in one request as the store takes."""
+    """One chunk in each, where the store takes several requests at once; else as many as one may have."""
     groups: list[list[tuple[str, bytes]]] = []
+    alone = at_once(store) > 1 or not store.limits.transactional
     for one in chunks:
         puts = [Put(key, data, ABSENT) for key, data in (*groups[-1], one)] if groups else []
-        together = puts and store.limits.transactional and len(puts) <= store.limits.ops
+        together = puts and not alone and len(puts) <= store.limits.ops
         if together and store.size(puts) <= store.limits.request:
             groups[-1].append(one)
         else:
             groups.append([one])
     return groups
+
+
+def _store_and_read(group: Sequence[tuple[str, bytes]], store: Store, timeout: float) -> None:
+    if len(group) == 1 or not _created(store, group, timeout):
+        for key, data in group:
+            create(store, key, data, timeout)
+    stored = values_of(store, [key for key, _ in group], fresh=True, timeout=timeout)
+    for (key, data), found in zip(group, stored, strict=True):
+        if found != data:
+            raise MalformedError("chunk-differs", f"{key} does not hold what was written to it")
 
 
 def _created(store: Store, group: Sequence[tuple[str, bytes]], timeout: float) -> bool:
@@ -78,14 +85,6 @@ def _created(store: Store, group: Sequence[tuple[str, bytes]], timeout: float) -
     except (ConflictError, OutcomeUnknownError):
         return False
     return True
-
-
-def _stored(keys: Sequence[str], store: Store, timeout: float) -> dict[str, bytes]:
-    if len(keys) == 1:
-        entry = store.get(keys[0], fresh=True, timeout=timeout)
-        return {entry.key: entry.value} if entry else {}
-    folders = {key.rpartition("/")[0] for key in keys}
-    return {e.key: e.value for folder in folders for e in store.scan(f"{folder}/", timeout=timeout)}
 
 
 def create(store: Store, key: str, data: bytes, timeout: float = 10.0) -> None:

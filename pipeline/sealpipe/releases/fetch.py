@@ -10,7 +10,7 @@ from sealpipe.frozen import NamedTuple
 from sealpipe.released import Order, Unit
 from sealpipe.releases.keys import archive_key, chunk_key, head_key, heads_prefix, parse_head
 from sealpipe.releases.wire import CHUNK, Locator, parse_locator
-from sealpipe.stores.base import Entry, Store
+from sealpipe.stores.base import Entry, Store, values_of
 
 TRIES = 5
 _PAUSE = 0.05
@@ -123,18 +123,18 @@ def _assemble(store: Store, prefix: str, unit: Unit, entry: Entry, deadline: flo
     locator = parse_locator(entry.value)
     if locator is None:
         return Head(unit, entry.version, entry.value, entry.value, None)
+    keys = [chunk_key(prefix, unit, locator.order, locator.rid, n) for n in range(locator.chunks)]
     parts = []
-    for number in range(locator.chunks):
-        key = chunk_key(prefix, unit, locator.order, locator.rid, number)
-        chunk = store.get(key, timeout=_left(deadline))
-        if chunk is None:
+    for key, found in zip(keys, values_of(store, keys, timeout=_left(deadline)), strict=True):
+        part = found
+        if part is None:
             # It may be that the copy we asked lags behind.
-            chunk = store.get(key, fresh=True, timeout=_left(deadline))
-        if chunk is None:
+            [part] = values_of(store, [key], fresh=True, timeout=_left(deadline))
+        if part is None:
             return None
-        if len(chunk.value) > CHUNK:
+        if len(part) > CHUNK:
             raise MalformedError("incomplete-head", f"a part of {unit}'s release is larger than parts are")
-        parts.append(chunk.value)
+        parts.append(part)
     raw = b"".join(parts)
     if len(raw) != locator.size:
         raise MalformedError(

@@ -8,6 +8,7 @@ equality only.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol, cast
 
@@ -156,6 +157,15 @@ class TakesSeveral(Protocol):
         """
 
 
+class GetsValues(Protocol):
+    """What a store may offer besides, where that costs less than entries one by one: values alone."""
+
+    def values(
+        self, keys: Sequence[str], *, fresh: bool = False, timeout: float = 10.0
+    ) -> Iterator[bytes | None]:
+        """The value that `get` gives for each key, in their order; not one snapshot."""
+
+
 class Listing(NamedTuple):
     """The version of each key below a prefix, and what the store knows the moment by, if by anything."""
 
@@ -182,3 +192,26 @@ def takes_several(store: Store) -> TakesSeveral | None:
     """The store's own way to take many writes, None where it has none or takes no Check beside a Put."""
     offered = callable(getattr(store, "write_each", None)) and store.limits.ops > 1
     return cast("TakesSeveral", store) if offered else None
+
+
+def values_of(
+    store: Store, keys: Sequence[str], *, fresh: bool = False, timeout: float = 10.0
+) -> Iterator[bytes | None]:
+    """The value of each key, None for one that is not there; in the store's own way where it has one."""
+    if callable(getattr(store, "values", None)):
+        return cast("GetsValues", store).values(keys, fresh=fresh, timeout=timeout)
+    return _values(store, keys, fresh, timeout)
+
+
+def _values(store: Store, keys: Sequence[str], fresh: bool, timeout: float) -> Iterator[bytes | None]:
+    deadline = time.monotonic() + timeout
+    for key in keys:
+        entry = store.get(key, fresh=fresh, timeout=max(0.001, deadline - time.monotonic()))
+        yield entry and entry.value
+
+
+def at_once(store: Store) -> int:
+    """How many threads may well call `get`, `values` and `write` at a time: 1, unless the store has an
+    `at_once` that says more, since it is the faster for it."""
+    found = getattr(store, "at_once", 1)
+    return found if isinstance(found, int) else 1

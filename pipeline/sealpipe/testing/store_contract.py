@@ -19,14 +19,20 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from sealpipe.errors import (
-    ConflictError,
-    OutcomeUnknownError,
-    StoreError,
-    TooLargeError,
-    UnsupportedError,
+from sealpipe.errors import ConflictError, OutcomeUnknownError, StoreError, TooLargeError, UnsupportedError
+from sealpipe.stores.base import (
+    ABSENT,
+    Check,
+    Delete,
+    Op,
+    Put,
+    Store,
+    at_once,
+    lists_versions,
+    takes_several,
+    values_of,
 )
-from sealpipe.stores.base import ABSENT, Check, Delete, Op, Put, Store, lists_versions, takes_several
+from sealpipe.stores.threads import side_by_side
 from sealpipe.testing.expecting import expect, fails, together, value_of, version_of, versions_of
 
 Open = Callable[[], Store]
@@ -248,6 +254,20 @@ def several_writes(open_store: Open) -> None:
         expect(now == [b"1", b"theirs", None], "several writes did not end at the first that failed")
 
 
+def several_at_a_time(open_store: Open) -> None:
+    """Values read together and, where a store says so, written by several threads: as one by one."""
+    store = open_store()
+    keys = [f"dev/chunks/a/{number}" for number in range(9)]
+    side_by_side(lambda key: store.write([Put(key, key.encode(), ABSENT)]), keys, at_once(store))
+    store.write([Put("dev/empty", b"", ABSENT)])
+    asked = [keys[3], "dev/chunks/none", *keys[::-1], "dev", "dev/empty"]
+    for fresh in (True, False):
+        found = [*values_of(store, asked, fresh=fresh)]
+        expect(found == [value_of(store, key) for key in asked], "values are not what they are one by one")
+    expect([*values_of(store, [])] == [], "no keys have values")
+    fails(UnsupportedError, lambda: [*values_of(store, [keys[0], "a//b"])], "a bad key among several")
+
+
 def one_winner(open_store: Open) -> None:
     """Eight clients count up one key by compare-and-swap: nothing is lost and nothing counted twice."""
     open_store().write([Put("dev/heads/a", b"0", ABSENT)])
@@ -368,6 +388,7 @@ CHECKS: tuple[Callable[[Open], None], ...] = (
     checks_guard,
     all_or_nothing,
     several_writes,
+    several_at_a_time,
     one_winner,
     no_torn_reads,
     waiting,

@@ -10,7 +10,18 @@ from typing import Any
 from urllib.parse import quote
 
 from sealpipe.errors import TooLargeError, UnavailableError, UnsupportedError
-from sealpipe.stores.base import ABSENT, Check, Entry, Limits, Listing, Op, Put, check_key, check_prefix
+from sealpipe.stores.base import (
+    ABSENT,
+    Check,
+    Delete,
+    Entry,
+    Limits,
+    Listing,
+    Op,
+    Put,
+    check_key,
+    check_prefix,
+)
 from sealpipe.stores.consul.answers import (
     conflict,
     entries,
@@ -39,6 +50,8 @@ _PAUSE = 0.1  # seconds between two answers without news: some servers and proxi
 class ConsulStore:
     """Versions are ModifyIndexes. Reads that must be fresh are `consistent`; all others are default ones."""
 
+    at_once = 4  # what comes together is written to the servers' disks together
+
     def __init__(self, http: Http, names: Mapping[str, str], *, ops: int = OPS) -> None:
         self.http = http
         self.limits = LIMITS._replace(ops=ops)
@@ -51,6 +64,17 @@ class ConsulStore:
     def get(self, key: str, *, fresh: bool = False, timeout: float = 10.0) -> Entry | None:
         check_key(key)
         return self._entry(key, self._read(key, {"consistent": ""} if fresh else {}, timeout))
+
+    def values(
+        self, keys: Sequence[str], *, fresh: bool = False, timeout: float = 10.0
+    ) -> Iterator[bytes | None]:
+        """Each as it is, without base64 and JSON."""
+        deadline = time.monotonic() + timeout
+        query = {"raw": "", **({"consistent": ""} if fresh else {})}
+        for key in keys:
+            check_key(key)
+            answer = self._read(key, query, max(0.001, deadline - time.monotonic()))
+            yield None if answer.status == 404 else answer.body
 
     def keys(self, prefix: str, *, timeout: float = 10.0) -> list[str]:
         check_prefix(prefix)
@@ -109,13 +133,16 @@ class ConsulStore:
         return self.http.send("PUT", "/v1/txn", query=query, body=json.dumps(ops).encode(), timeout=timeout)
 
     def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
-        body = self._checked(ops)
+        self._check(ops)
         if len(ops) == 1 and isinstance(ops[0], Put):
             self._put(ops[0], timeout)
             return
+        body = _body(ops)
+        if len(body) > LIMITS.request:
+            raise TooLargeError("write-too-large", f"a write is larger than {LIMITS.request} bytes")
         answer = self.http.send("PUT", "/v1/txn", query=self._names, body=body, timeout=timeout, writes=True)
         if answer.status == 409:
-            raise not_applied(answer, [op.key for op in ops for _ in _verbs(op)])
+            raise not_applied(answer, [op.key for op in ops for _ in range(_places(op))])
         if answer.status != 200:
             raise refused(answer, writes=True)
         try:
@@ -190,8 +217,8 @@ class ConsulStore:
             raise malformed()
         return found[0] if found else None
 
-    def _checked(self, ops: Sequence[Op]) -> bytes:
-        """The body of a transaction, when it is one that Consul takes."""
+    def _check(self, ops: Sequence[Op]) -> None:
+        """Whether it is a write that Consul takes, but for its size."""
         keys = [op.key for op in ops]
         for key in keys:
             check_key(key)
@@ -201,12 +228,8 @@ class ConsulStore:
             raise UnsupportedError("bad-write", "a delete cannot expect that the key is absent")
         if any(isinstance(op, Put) and len(op.value) > LIMITS.value for op in ops):
             raise TooLargeError("value-too-large", f"a value is larger than {LIMITS.value} bytes")
-        if sum(len(_verbs(op)) for op in ops) > self.limits.ops:
+        if sum(map(_places, ops)) > self.limits.ops:
             raise TooLargeError("write-too-large", f"a write holds more than {self.limits.ops} operations")
-        body = _body(ops)
-        if len(body) > LIMITS.request:
-            raise TooLargeError("write-too-large", f"a write is larger than {LIMITS.request} bytes")
-        return body
 
 
 def _body(ops: Sequence[Op]) -> bytes:
@@ -231,6 +254,11 @@ def _verbs(op: Op) -> list[dict[str, Any]]:
         {"Verb": "check-index", "Key": op.key, "Index": _index(op.expect)},
         {"Verb": "delete-cas", "Key": op.key, "Index": _index(op.expect)},
     ]
+
+
+def _places(op: Op) -> int:
+    """How many operations of a transaction it takes."""
+    return 2 if isinstance(op, Delete) and op.expect is not None else 1
 
 
 def _index(version: str) -> int:

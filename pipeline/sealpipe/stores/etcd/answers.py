@@ -54,6 +54,15 @@ def entries(rows: Any) -> list[Entry]:
     raise malformed()
 
 
+def ranges_of(answer: Mapping[str, Any]) -> list[Any]:
+    """The rows of all reads of a transaction. Raises MalformedError."""
+    try:
+        return [row for one in answer["responses"] for row in one["response_range"].get("kvs", ())]
+    except (TypeError, KeyError, AttributeError):
+        pass
+    raise malformed()
+
+
 def versions_of(answer: Mapping[str, Any]) -> dict[str, str]:
     """The mod_revision of each key in an answer."""
     return {entry.key: entry.version for entry in entries(answer.get("kvs", ()))}

@@ -49,6 +49,7 @@ class S3Store:
     """Safe between threads and after a fork."""
 
     limits = LIMITS
+    at_once = 4
 
     def __init__(self, place: Place) -> None:
         self._place = place

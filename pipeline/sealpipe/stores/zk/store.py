@@ -97,6 +97,17 @@ class ZkStore:
 
         return _entry(key, _answer(self._session.read(send, time.monotonic() + timeout)[-1]))
 
+    def values(
+        self, keys: Sequence[str], *, fresh: bool = False, timeout: float = 10.0
+    ) -> Iterator[bytes | None]:
+        for key in keys:
+            check_key(key)
+        deadline = time.monotonic() + timeout
+        if fresh and keys:
+            self._session.sync(self._path(keys[0]), deadline)
+        for entry in map(_entry, keys, self._values(keys, deadline)):
+            yield entry and entry.value
+
     def written(self, key: str, *, timeout: float = 10.0) -> float | None:
         """When the key was last written, by the servers' clock, in Unix time; None where it is not there."""
         check_key(key)
