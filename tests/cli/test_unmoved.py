@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sealpipe.cli.ship import unmoved
 from sealpipe.stages import inputs
 from sealpipe.stores.base import Put
 from sealpipe.stores.registry import open_store
+from sealpipe.trees import WorkTree
 from shipping import Shop
 from team import git
 
@@ -219,6 +221,70 @@ def test_somebody_moves_while_it_is_decided(shop: Shop, monkeypatch: pytest.Monk
     assert "error[moved]" in done.err
 
 
+# ---- files that need not be read
+
+
+@pytest.fixture
+def read(shop: Shop, left_out: Publish, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Documents and schemas that are read, of services; and no file is young."""
+    found: list[str] = []
+    real = WorkTree.read_each
+
+    def read_each(tree: WorkTree, folder: str, names: Sequence[str]) -> Any:
+        found.extend(name for name in names if name.startswith(("checkout.", "mailer.")))
+        return real(tree, folder, names)
+
+    monkeypatch.setattr(WorkTree, "read_each", read_each)
+    monkeypatch.setattr(inputs, "_TICK_NS", 0)
+    left_out()
+    return found
+
+
+def test_a_file_that_nobody_wrote_is_not_read(left_out: Publish, read: list[str]) -> None:
+    read.clear()
+    assert left_out()[0] == {"checkout", "mailer"}
+    assert read == []
+
+
+def test_a_file_that_was_written_is_read_whatever_its_time_says(
+    shop: Shop, left_out: Publish, read: list[str]
+) -> None:
+    path = Path(shop.root, MAILER)
+    before = path.stat()
+    shop.set(MAILER, "smtp.dev", "smtp.old")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns, after.st_ino) == (
+        before.st_size,
+        before.st_mtime_ns,
+        before.st_ino,
+    )
+    gone, told = left_out()
+    assert gone == {"checkout"}
+    assert "published  mailer #2" in told
+
+
+def test_a_file_that_was_touched_is_read_and_then_not_again(
+    shop: Shop, left_out: Publish, read: list[str]
+) -> None:
+    Path(shop.root, CHECKOUT).touch()
+    read.clear()
+    assert left_out()[0] == {"checkout", "mailer"}
+    assert "checkout.yaml" in read
+    assert "mailer.yaml" not in read
+    read.clear()
+    assert left_out()[0] == {"checkout", "mailer"}
+    assert read == []
+
+
+def test_a_young_file_is_read(left_out: Publish, read: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a tick of the clock a file may be written twice and look the same."""
+    monkeypatch.setattr(inputs, "_TICK_NS", 3600 * 10**9)
+    read.clear()
+    assert left_out()[0] == {"checkout", "mailer"}
+    assert {"checkout.yaml", "mailer.yaml"} <= set(read)
+
+
 # ---- what is kept
 
 
@@ -227,7 +293,7 @@ def test_somebody_moves_while_it_is_decided(shop: Shop, monkeypatch: pytest.Monk
     [
         lambda text: b"",
         lambda text: text[:-1],
-        lambda text: text.replace(b"sealpipe.standing.1", b"sealpipe.standing.0"),
+        lambda text: text.replace(b"sealpipe.standing.2", b"sealpipe.standing.0"),
         lambda text: text.replace(b"mailer", b"nailer"),
         lambda text: b"\xff" * 100,
     ],
@@ -264,11 +330,11 @@ def test_a_hostile_record_withholds_and_no_more(shop: Shop, left_out: Publish, t
     at = (str(shop.root), "dev", "file:.sealpipe/store", {"XDG_CACHE_HOME": str(tmp_path / "cache")})
     record = standing.load(*at)
     assert record is not None
-    from sealpipe.trees import Seen, WorkTree
+    from sealpipe.trees import Seen
 
     now = inputs.inputs(Seen(WorkTree(shop.root)), shop.pins())
     lying = {
-        unit: one._replace(inputs=now.services[unit.service], number=99) for unit, one in record.units.items()
+        unit: one._replace(inputs=now.digest(unit.service), number=99) for unit, one in record.units.items()
     }
     standing.keep(record._replace(units=lying), *at)
     before = shop.head("dev", "mailer").read_bytes()

@@ -67,11 +67,19 @@ class Repository(NamedTuple):
 
     def inputs(self, number: int) -> Inputs:
         """As `stages.inputs` has them of files."""
-        documents = self.workspaces[number].documents
-        return Inputs("all", {one.name: caches.digest(documents[one].text.encode()) for one in documents})
+        return _Known(self.workspaces[number])
 
     def draft_digest(self, number: int, unit: Unit) -> str:
         return self.rendered[number].drafted[unit].digest
+
+
+class _Known(Inputs):
+    """Of a workspace that is there."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(None, "all", {})  # type: ignore[arg-type]  # there is no tree to read
+        documents = workspace.documents
+        self._digests = {one.name: caches.digest(documents[one].text.encode()) for one in documents}
 
 
 @functools.cache

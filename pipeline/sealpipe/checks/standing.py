@@ -22,10 +22,10 @@ from sealpipe.frozen import NamedTuple
 from sealpipe.model import Head, Plan
 from sealpipe.released import Release, Unit
 from sealpipe.releases.keys import parse_head
-from sealpipe.stages.inputs import NOWHERE, Inputs
+from sealpipe.stages.inputs import Inputs
 from sealpipe.stores.base import Listing
 
-FORMAT = "sealpipe.standing.1"
+FORMAT = "sealpipe.standing.2"
 KIND = "standing"
 
 
@@ -36,6 +36,7 @@ class Stand(NamedTuple):
     version: str  # the store's, of its head
     number: int
     digest: str  # of the release
+    mark: str = ""  # of the files; where it is the same they need not be read, "" says nothing
 
 
 class Record(NamedTuple):
@@ -80,19 +81,26 @@ class Looked(NamedTuple):
 def standing(
     record: Record | None, now: Inputs, looked: Looked, prefix: str, *, but: Unit | None = None
 ) -> Standing:
-    """The units that stand, `but` for one that somebody asks for by name. Pure."""
+    """The units that stand, `but` for one that is asked for by name. Reads files that may have changed."""
     listing = looked.listing
     if record is None or listing is None or not now.common or record.common != now.common:
         return Standing({}, listing, looked.failure)
-    found = {}
+    found: dict[Unit, Stand] = {}
+    unsure: dict[Unit, Stand] = {}
     for key, version in listing.versions.items():
         unit = parse_head(prefix, key)
         stand = record.units.get(unit) if unit is not None else None
         if unit is None or unit == but or stand is None or stand.version != version:
             continue
-        # A service that is not here any more has no digest, and had none when it was retired.
-        if stand.inputs == now.services.get(unit.service, NOWHERE):
-            found[unit] = stand
+        mark = now.marks.get(unit.service, "")
+        (found if mark and mark == stand.mark else unsure)[unit] = stand
+    now.read(unit.service for unit in unsure)
+    # A service that is not here any more has no digest, and had none when it was retired.
+    found |= {
+        unit: stand._replace(mark=now.marks.get(unit.service, ""))
+        for unit, stand in unsure.items()
+        if stand.inputs == now.digest(unit.service)
+    }
     return Standing(found, listing)
 
 
@@ -110,9 +118,13 @@ def recorded(now: Inputs, stood: Standing, done: Standings) -> Record:
     units = dict(stood.units)
     for one in done.plan.units:
         head = done.heads.get(one.unit)
-        made = now.services.get(one.unit.service, NOWHERE)
-        if head is not None and made and _same(one.action, one.new_digest, head.release):
-            units[one.unit] = Stand(made, head.version, head.release.payload.number, head.release.digest)
+        if head is None or not _same(one.action, one.new_digest, head.release):
+            continue
+        service = one.unit.service
+        made, mark = now.digest(service), now.marks.get(service, "")
+        if made:
+            number, digest = head.release.payload.number, head.release.digest
+            units[one.unit] = Stand(made, head.version, number, digest, mark)
     return Record(now.common, caches.digest(done.state), done.listing, units)
 
 
@@ -135,8 +147,10 @@ def load(root: str, environment: str, url: str, environ: Mapping[str, str]) -> R
     try:
         plain = json.loads(entry[1])
         units = {
-            Unit(environment, _text(name)): Stand(_text(made), _text(version), int(number), _text(digest))
-            for name, (made, version, number, digest) in plain["units"].items()
+            Unit(environment, _text(name)): Stand(
+                _text(made), _text(version), int(number), _text(digest), _text(mark)
+            )
+            for name, (made, version, number, digest, mark) in plain["units"].items()
         }
         listed = {_text(key): _text(version) for key, version in plain["listed"].items()}
         listing = Listing(listed, _text(plain["mark"]))
