@@ -34,7 +34,6 @@ from sealpipe.files import locked, sync_folder
 from sealpipe.stores.base import ABSENT, Delete, Entry, Op, Put, check_key, check_prefix
 from sealpipe.stores.folders import BELOW, FOLDER, Walk, list_keys
 from sealpipe.stores.single import LIMITS, check_apart, one_change, unmet
-from sealpipe.stores.threads import side_by_side
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK = ".lock"
@@ -215,6 +214,8 @@ class FileStore:
         with _entered(root, [name[:-1] for name in names]) as folders:
             try:
                 contents = [(name, put.value) for name, put in zip(temporaries, puts, strict=True)]
+                from sealpipe.stores.threads import side_by_side  # not for who reads
+
                 side_by_side(lambda content: _write_file(root, *content), contents)
                 for name, temporary in zip(names, temporaries, strict=True):
                     os.rename(temporary, name[-1], src_dir_fd=root, dst_dir_fd=folders[name[:-1]])
@@ -369,6 +370,8 @@ def _synced(folders: Mapping[Folder, int]) -> dict[Folder, StoreError]:
             _sync_change(folders[name])
         except OutcomeUnknownError as error:
             unclear[name] = error
+
+    from sealpipe.stores.threads import side_by_side
 
     side_by_side(sync, folders)
     return unclear
