@@ -29,12 +29,14 @@ from publishing import (
 )
 from sealpipe.errors import (
     ConflictError,
+    DeniedError,
     FullError,
     MalformedError,
     OutcomeUnknownError,
     StoreError,
     UnavailableError,
 )
+from sealpipe.flows import deliver
 from sealpipe.model import Head
 from sealpipe.publishing.attempt import attempt
 from sealpipe.publishing.collect import DAY_MS, collect
@@ -113,6 +115,24 @@ def test_requests_are_as_full_as_they_may_be() -> None:
 
     assert sizes({}) == [63, 63, 4]  # the state is checked in each, and 128 operations are all
     assert 20 <= min(sizes({"x": "y" * 8_000})[:-1]) < 63
+
+
+def test_an_archive_that_could_not_be_written_is_told_of() -> None:
+    """As of a bucket where the token may write heads, and not lock what is in `releases/`."""
+
+    class NoArchives(Around):
+        def write(self, ops: Sequence[Op], *, timeout: float = 10.0) -> None:
+            if any("/releases/" in op.key for op in ops):
+                raise DeniedError("store-denied", "it may not lock anything")
+            super().write(ops, timeout=timeout)
+
+    store = NoArchives(MemoryStore(Limits(512 * 1024, 1, 512 * 1024, 3, transactional=False)))
+    batch = make_batch(store, [content(A, {"n": 1})])
+    receipts = publish(batch, store, "", fence=None, past=past(store))
+    assert [(r.outcome, r.detail) for r in receipts] == [("published", "it may not lock anything")]
+    [told] = deliver._not_archived(receipts)
+    assert (told.word, told.severity) == ("not-archived", "warning")
+    assert "its archive could not be written: it may not lock anything" in told.what
 
 
 def test_a_large_release_goes_in_chunks_before_its_head(store: Store) -> None:

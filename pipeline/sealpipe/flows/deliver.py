@@ -62,10 +62,24 @@ def deliver(
         say("copying to mirrors")
         copied = to_mirrors(workspace, batch.environment, target, reader, repair=repair, now_ms=now_ms)
         tree = to_tree(workspace, batch.environment, target, reader, removal=removal)
+    notes += _not_archived(receipts)
     say("collecting")
     done = [signed.unit for signed in release_of(receipts, batch)]
     notes += collected(target, done, now_ms=now_ms)
     return Delivered(receipts, copied, tuple(notes), tree, seen)
+
+
+def _not_archived(receipts: Sequence[Receipt]) -> Iterable[Finding]:
+    """What is head now and has no archive: nothing to roll back to, and in the way of the next publish."""
+    for receipt in receipts:
+        if receipt.outcome in ("published", "already", "overtaken") and receipt.detail:
+            yield Finding(
+                "not-archived",
+                f"{receipt.unit}: published, and its archive could not be written: {receipt.detail}",
+                why=("nobody can roll back to it; the next publish writes it, or is refused",),
+                hint=("sealpipe doctor",),
+                severity="warning",
+            )
 
 
 def to_tree(

@@ -118,20 +118,19 @@ def archive_predecessor(one: Attempt, store: Store, timeout: float = 10.0) -> No
         create(store, one.predecessor_key, entry.value, timeout)
 
 
-def archive_own(one: Attempt, store: Store, timeout: float = 10.0) -> bool:
-    """Archive what is head now. False when it failed: who publishes next makes it.
+def archive_own(one: Attempt, store: Store, timeout: float = 10.0) -> StoreError | None:
+    """Archive what is head now. What it failed for: who publishes next makes it, if he can.
 
     Nothing where the head is another's by now: who replaced ours made the archive, and it may have been
     collected since, with the chunks that it names.
     """
     try:
         entry = store.get(one.head_key, fresh=True, timeout=timeout)
-        if entry is None or entry.value != one.head:
-            return False
-        create(store, one.archive_key, one.head, timeout)
-    except StoreError:
-        return False
-    return True
+        if entry is not None and entry.value == one.head:
+            create(store, one.archive_key, one.head, timeout)
+    except StoreError as error:
+        return error
+    return None
 
 
 def archive_each(

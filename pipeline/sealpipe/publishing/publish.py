@@ -151,7 +151,8 @@ def _flip(
         return [_receipt(one, "failed", error.finding.what) for one in group]
     receipts = _swap(group, store, prefix, fence=fence, past=past, timeout=timeout)
     if alone and receipts[0].outcome in THROUGH:
-        archive_own(group[0], store, timeout)
+        problem = archive_own(group[0], store, timeout)
+        receipts = [r._replace(detail=problem.finding.what) for r in receipts] if problem else receipts
     if watched and _overtaken(store, prefix, watched, timeout):
         return [r._replace(outcome="overtaken") if r.outcome in THROUGH else r for r in receipts]
     return receipts
