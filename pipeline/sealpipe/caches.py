@@ -84,7 +84,8 @@ def read(file: str) -> tuple[bytes, bytes] | None:
 def write(file: str, first: bytes, body: bytes) -> None:
     """Replace an entry, and quietly do without where that fails. Not made durable: after a power cut its
     first line does not fit, and it is none."""
-    temporary = f"{file}.{os.getpid()}"
+    # Not by the process id, which is the same each time in a container: one that was killed left its file.
+    temporary = f"{file}.{os.urandom(8).hex()}"
     if len(body) > LIMIT // 2:
         return
     try:

@@ -7,7 +7,7 @@ import pytest
 from publishing import NOW, READER, A, Around, B, content, look, put
 from sealpipe.model import Broken, Head
 from sealpipe.publishing import heads as reading
-from sealpipe.publishing.heads import heads
+from sealpipe.publishing.heads import heads_listed, versions
 from sealpipe.released import Unit
 from sealpipe.releases.keys import head_key
 from sealpipe.stores.base import Delete, Entry, Listing, Put, Store
@@ -30,7 +30,6 @@ class Lists(Around):
         return super().scan(prefix, timeout=timeout)
 
     def versions(self, prefix: str, *, since: Listing | None = None, timeout: float = 30.0) -> Listing:
-        self.since = since
         return Listing({entry.key: entry.version for entry in self.inner.scan(prefix, timeout=timeout)})
 
 
@@ -44,7 +43,7 @@ def store() -> Lists:
 
 def again(store: Lists, before: dict[Unit, Head | Broken]) -> dict[Unit, Head | Broken]:
     store.read.clear()
-    found = heads(store, "", "dev", READER, before=before)
+    found = heads_listed(store, "", "dev", READER, versions(store, "", "dev"), before=before)
     assert found == look(store.inner)
     assert list(found) == sorted(found)
     return found
@@ -84,6 +83,15 @@ def test_many_changes_are_read_together(store: Lists, monkeypatch: pytest.Monkey
     assert store.read == ["dev/heads/"]
 
 
-def test_a_store_that_lists_no_versions_is_read_again(store: Lists) -> None:
-    before = look(store.inner)
-    assert heads(store.inner, "", "dev", READER, before=before) == before
+def test_who_is_left_out_is_not_read_until_it_moves(store: Lists) -> None:
+    before = look(store)
+    without = {A: before[A].version, B: before[B].version}
+    put(store.inner, [content(A, {"n": 2})], now=NOW + 1)
+    store.read.clear()
+    found = heads_listed(store, "", "dev", READER, versions(store, "", "dev"), without=without)
+    assert [*found] == [A]
+    assert store.read == [head_key("", A)]
+
+
+def test_versions_of_a_store_that_does_not_list_them(store: Lists) -> None:
+    assert versions(store.inner, "", "dev") == versions(store, "", "dev")

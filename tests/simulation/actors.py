@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sealpipe.checks.standing import Record, Standings, recorded, standing
+from sealpipe.checks.standing import Record, Shipped, recorded, standing
 from sealpipe.client.snapshot import Snapshot
 from sealpipe.client.source import Source
 from sealpipe.client.start import start
@@ -67,7 +67,7 @@ def publish_once(
             stood=stood,
         )
 
-    def remember(found: Standings) -> None:
+    def remember(found: Shipped) -> None:
         around.records[who] = recorded(made, stood, found)
 
     behind: list[Moment] = []

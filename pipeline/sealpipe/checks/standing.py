@@ -67,14 +67,10 @@ class Standing(NamedTuple):
 NOBODY = Standing()
 
 
-# ---- the store
-
-
 class Looked(NamedTuple):
-    """What a store has, as far as it is needed to see that nothing moved."""
+    """The versions of a store's heads; none where nothing can stand, or where it did not answer."""
 
-    state: str
-    listing: Listing | None
+    listing: Listing | None = None
     failure: SealpipeError | None = None
 
 
@@ -104,7 +100,7 @@ def standing(
     return Standing(found, listing)
 
 
-class Standings(NamedTuple):
+class Shipped(NamedTuple):
     """What came of a publish: of these a record is made."""
 
     plan: Plan
@@ -113,8 +109,8 @@ class Standings(NamedTuple):
     state: bytes
 
 
-def recorded(now: Inputs, stood: Standing, done: Standings) -> Record:
-    """What to keep: who stood, what was the same, and what is published now. Pure."""
+def recorded(now: Inputs, stood: Standing, done: Shipped) -> Record:
+    """What to keep: who stood, what was the same, and what is published now. Reads no file anew."""
     units = dict(stood.units)
     for one in done.plan.units:
         head = done.heads.get(one.unit)

@@ -70,15 +70,14 @@ def read_heads(target: Target, request: Request, reader: Reader, stood: Standing
 def look(target: Target, environment: str, record: Record | None) -> Looked:
     """Ask the store, unless there is nothing to compare with. Raises nothing."""
     if record is None:
-        return Looked("", None)
+        return Looked()
     try:
         entry = target.store.get(state_key(target.prefix, environment), fresh=True)
-        state = caches.digest(entry.value) if entry is not None else ""
-        if not state or state != record.state:
-            return Looked(state, None)
-        return Looked(state, versions(target.store, target.prefix, environment, since=record.listing))
+        if entry is None or caches.digest(entry.value) != record.state:
+            return Looked()
+        return Looked(versions(target.store, target.prefix, environment, since=record.listing))
     except SealpipeError as error:
-        return Looked("", None, error)
+        return Looked(failure=error)
 
 
 def plan_over(rendered: Rendered, request: Request, found: Heads, against: str) -> Plan:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
 from sealpipe import git
-from sealpipe.checks.standing import NOBODY, Standing, Standings
+from sealpipe.checks.standing import NOBODY, Shipped, Standing
 from sealpipe.crypto.keys import SigningKey
 from sealpipe.errors import Finding, RefusedError, TrustError
 from sealpipe.flows.deliver import Say, deliver, to_mirrors
@@ -188,7 +188,7 @@ def ship(
     *,
     now_ms: int,
     say: Say = lambda _: None,
-    remember: Callable[[Standings], None] = lambda _: None,
+    remember: Callable[[Shipped], None] = lambda _: None,
 ) -> Publication:
     """Fence, plan again, sign, publish, read back, mirror, collect. See DESIGN's protocol for the order.
     `remember` is given what the next publish can be told by, at the end.
@@ -235,7 +235,7 @@ def ship(
             now_ms=now_ms,
             say=say,
         )
-    remember(Standings(planned, {**_good(found), **delivered.heads}, listing, fenced.raw))
+    remember(Shipped(planned, {**_good(found), **delivered.heads}, listing, fenced.raw))
     receipts = _all_receipts(planned, delivered.receipts, prepared.stood)
     notes = (*fenced.notes, *delivered.notes)
     return Publication(

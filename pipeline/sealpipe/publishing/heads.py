@@ -50,19 +50,14 @@ def heads(
     environment: str,
     reader: Reader,
     *,
-    before: Mapping[Unit, Head | Broken] = MappingProxyType({}),
     timeout: float = 30.0,
 ) -> dict[Unit, Head | Broken]:
     """Every head of an environment. One that no reader would accept is `Broken`, with the newest archive
-    that one would. `before` is what this process read there: a head that still has its version is taken
-    from it, where the store lists versions.
+    that one would.
 
     Raises StoreError when the store does not answer, TrustError [foreign-project] when a head belongs to
     another project: two projects share a prefix by mistake, and nothing may be written over it.
     """
-    if before and lists_versions(store) is not None:
-        listed = versions(store, prefix, environment, timeout=timeout)
-        return heads_listed(store, prefix, environment, reader, listed, before=before, timeout=timeout)
     found = scan_heads(store, prefix, environment, timeout=timeout)
     return {raw.unit: _checked(store, prefix, raw, reader) for raw in found}
 
@@ -88,8 +83,8 @@ def heads_listed(
     without: Mapping[Unit, str] = MappingProxyType({}),
     timeout: float = 30.0,
 ) -> dict[Unit, Head | Broken]:
-    """As `heads`, of the units that are listed. Those `without` are left out while they have the version
-    given there."""
+    """As `heads`, of the units that are listed. A head that still has the version of what this process read
+    `before` is taken from that; those `without` are left out while they have the version given there."""
     found: dict[Unit, Head | Broken] = {}
     others: list[Unit] = []
     for key, version in listed.versions.items():

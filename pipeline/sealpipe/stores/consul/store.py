@@ -40,7 +40,7 @@ from sealpipe.stores.http import Answer, Http, encoded_size
 
 BODY = 512 * 1024  # bytes of a transaction's JSON, and of a value
 LIMITS = Limits(value=380 * 1024, ops=OPS, request=BODY, history=3, transactional=True)
-_PAGE = 128  # keys of one page of a scan, also on servers before 1.14
+_PAGE = 128  # keys of one page of a scan; a server before 1.14 refuses so many, and is asked for fewer
 _WAIT = 55.0  # seconds that the server holds a question open
 _SOON = 1.0  # the same, once it has answered without news
 _SLACK = 5.0  # what it adds to spread its answers, and the way
