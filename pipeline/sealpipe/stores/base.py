@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol, cast
 
-from sealpipe.errors import StoreError, UnsupportedError
+from sealpipe.errors import StoreError, TooLargeError, UnsupportedError
 from sealpipe.frozen import NamedTuple
 
 ABSENT: Final = ""
@@ -75,6 +75,20 @@ class Fact(NamedTuple):
     mark: str  # ok, warning, problem, or unknown: could not be looked at
     text: str
     hint: str = ""  # a command that works when pasted, or a sentence
+
+
+def check_ops(ops: Sequence[Op], value_limit: int) -> None:
+    """What no store takes in a write. Raises UnsupportedError [bad-key, bad-write] and TooLargeError
+    [value-too-large]. How many operations and bytes a write may have is each store's to count.
+    """
+    for op in ops:
+        check_key(op.key)
+        if isinstance(op, Delete) and op.expect == ABSENT:
+            raise UnsupportedError("bad-write", "a delete cannot expect that the key is absent")
+        if isinstance(op, Put) and len(op.value) > value_limit:
+            raise TooLargeError("value-too-large", f"a value is larger than {value_limit} bytes")
+    if len({op.key for op in ops}) != len(ops):
+        raise UnsupportedError("bad-write", "a key stands twice in one write")
 
 
 KEY_LIMIT: Final = 1024

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from sealpipe.errors import ConflictError, TooLargeError, UnsupportedError
-from sealpipe.stores.base import ABSENT, Check, Delete, Limits, Op, Put, check_key
+from sealpipe.stores.base import ABSENT, Check, Delete, Limits, Op, Put, check_ops
 
 VALUE_LIMIT = 4 * 1024 * 1024
 LIMITS = Limits(value=VALUE_LIMIT, ops=64, request=64 * VALUE_LIMIT, history=20, transactional=False)
@@ -14,14 +14,7 @@ LIMITS = Limits(value=VALUE_LIMIT, ops=64, request=64 * VALUE_LIMIT, history=20,
 
 def one_change(ops: Sequence[Op]) -> Put | Delete | None:
     """What a write changes. Raises UnsupportedError [bad-key, bad-write] and TooLargeError."""
-    for op in ops:
-        check_key(op.key)
-        if isinstance(op, Delete) and op.expect == ABSENT:
-            raise UnsupportedError("bad-write", "a delete cannot expect that the key is absent")
-        if isinstance(op, Put) and len(op.value) > VALUE_LIMIT:
-            raise TooLargeError("value-too-large", f"a value is larger than {VALUE_LIMIT} bytes")
-    if len({op.key for op in ops}) != len(ops):
-        raise UnsupportedError("bad-write", "a key stands twice in one write")
+    check_ops(ops, VALUE_LIMIT)
     if len(ops) > LIMITS.ops:
         raise TooLargeError("write-too-large", f"a write holds more than {LIMITS.ops} operations")
     changes = [op for op in ops if not isinstance(op, Check)]

@@ -6,7 +6,18 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from sealpipe.errors import ConflictError, TooLargeError, UnsupportedError
-from sealpipe.stores.base import ABSENT, Check, Delete, Entry, Limits, Op, Put, check_key, check_prefix
+from sealpipe.stores.base import (
+    ABSENT,
+    Check,
+    Delete,
+    Entry,
+    Limits,
+    Op,
+    Put,
+    check_key,
+    check_ops,
+    check_prefix,
+)
 
 LIMITS = Limits(value=512 * 1024, ops=128, request=512 * 1024, history=3, transactional=True)
 
@@ -82,14 +93,7 @@ class MemoryStore:
             self._changed.notify_all()
 
     def _refuse(self, ops: Sequence[Op]) -> None:
-        for op in ops:
-            check_key(op.key)
-            if isinstance(op, Delete) and op.expect == ABSENT:
-                raise UnsupportedError("bad-write", "a delete cannot expect that the key is absent")
-            if isinstance(op, Put) and len(op.value) > self.limits.value:
-                raise TooLargeError("value-too-large", f"a value is larger than {self.limits.value} bytes")
-        if len({op.key for op in ops}) != len(ops):
-            raise UnsupportedError("bad-write", "a key stands twice in one write")
+        check_ops(ops, self.limits.value)
         changes = [op for op in ops if not isinstance(op, Check)]
         if not self.limits.transactional and len(changes) > 1:
             raise UnsupportedError("bad-write", "this store changes one key in a write")

@@ -20,6 +20,7 @@ from sealpipe.stores.base import (
     Op,
     Put,
     check_key,
+    check_ops,
     check_prefix,
 )
 from sealpipe.stores.etcd.answers import (
@@ -240,15 +241,9 @@ def _number(version: str) -> str:
 
 def _checked(ops: Sequence[Op]) -> bytes:
     """The body of a write that keeps the limits."""
-    keys = [op.key for op in ops]
-    for key in keys:
-        check_key(key)
-    if not ops or len(set(keys)) != len(keys):
-        raise UnsupportedError("bad-write", "a write has operations, and a key stands in it once")
-    if any(not isinstance(op, Put | Check) and op.expect == ABSENT for op in ops):
-        raise UnsupportedError("bad-write", "a delete cannot expect that the key is absent")
-    if any(isinstance(op, Put) and len(op.value) > LIMITS.value for op in ops):
-        raise TooLargeError("value-too-large", f"a value is larger than {LIMITS.value} bytes")
+    check_ops(ops, LIMITS.value)
+    if not ops:
+        raise UnsupportedError("bad-write", "a write has operations")
     body = _body(ops) if len(ops) <= LIMITS.ops else b""
     if not body or len(body) > LIMITS.request:
         raise TooLargeError(

@@ -19,7 +19,6 @@ from sealpipe.errors import (
     ConflictError,
     DeniedError,
     MalformedError,
-    TooLargeError,
     UnavailableError,
     UnsupportedError,
 )
@@ -33,7 +32,9 @@ from sealpipe.stores.base import (
     Op,
     Put,
     check_key,
+    check_ops,
     check_prefix,
+    is_key,
 )
 from sealpipe.stores.s3 import conditions
 from sealpipe.stores.s3.calls import WORKERS, Calls
@@ -106,7 +107,7 @@ class S3Store:
             )
             for one in (page or {}).get("Contents", ()):
                 key = str(one["Key"])[start:]
-                if _is_key(key):
+                if is_key(key):
                     yield key, str(one.get("ETag", ""))
             if not page or not page.get("IsTruncated"):
                 return
@@ -210,12 +211,7 @@ def _now() -> datetime.datetime:
 
 
 def _one(ops: Sequence[Op]) -> Put | Delete | None:
-    for op in ops:
-        check_key(op.key)
-        if isinstance(op, Delete) and op.expect == ABSENT:
-            raise UnsupportedError("bad-write", "a delete cannot expect that the key is absent")
-        if isinstance(op, Put) and len(op.value) > VALUE_LIMIT:
-            raise TooLargeError("value-too-large", f"a value is larger than {VALUE_LIMIT} bytes")
+    check_ops(ops, VALUE_LIMIT)
     if len(ops) > 1 or any(isinstance(op, Check) for op in ops):
         raise UnsupportedError("bad-write", "an S3 store changes one key in a write, and checks no other")
     return ops[0] if ops and not isinstance(ops[0], Check) else None
@@ -226,14 +222,6 @@ def _etag(answer: dict[str, Any]) -> str:
     if not found:
         raise MalformedError("store-malformed", "an object of the store has no ETag")
     return found
-
-
-def _is_key(key: str) -> bool:
-    try:
-        check_key(key)
-    except UnsupportedError:
-        return False
-    return True
 
 
 def _left(deadline: float) -> float:

@@ -28,7 +28,6 @@ from sealpipe.errors import (
     StoreError,
     TooLargeError,
     UnavailableError,
-    UnsupportedError,
 )
 from sealpipe.frozen import NamedTuple
 from sealpipe.stores.base import (
@@ -41,6 +40,7 @@ from sealpipe.stores.base import (
     Op,
     Put,
     check_key,
+    check_ops,
     check_prefix,
     is_key,
 )
@@ -287,14 +287,7 @@ class ZkStore:
                     self._session.each("delete_async", [self._path(key)], deadline, node.version)
 
     def _refuse(self, ops: Sequence[Op]) -> None:
-        for op in ops:
-            check_key(op.key)
-            if isinstance(op, Delete) and op.expect == ABSENT:
-                raise UnsupportedError("bad-write", "a delete cannot expect that the key is absent")
-            if isinstance(op, Put) and len(op.value) > LIMITS.value:
-                raise TooLargeError("value-too-large", f"a value is larger than {LIMITS.value} bytes")
-        if len({op.key for op in ops}) != len(ops):
-            raise UnsupportedError("bad-write", "a key stands twice in one write")
+        check_ops(ops, LIMITS.value)
         if len(ops) > LIMITS.ops or self.size(ops) > LIMITS.request:
             raise TooLargeError("write-too-large", "a write is larger than ZooKeeper takes in one request")
 
