@@ -37,6 +37,19 @@ def values(shop: Shop, target: str) -> dict[str, Any]:
     return found["values"]  # type: ignore[no-any-return]
 
 
+@pytest.mark.parametrize("words", [("plan", "dev"), ("publish", "dev")])
+def test_a_store_that_is_away_names_who_finds_out_why(shop: Shop, words: tuple[str, ...]) -> None:
+    shop.set(
+        "sealpipe.yaml",
+        '  dev: {publish_to: "file:.sealpipe/store"}',
+        '  dev: {publish_to: "etcd://127.0.0.1:1/shop"}',
+    )
+    done = shop.run(*words, by="anna")
+    assert done.code == 1
+    assert word(done.err) == "store-unavailable"
+    assert "  hint: sealpipe doctor etcd://127.0.0.1:1/shop\n" in done.err
+
+
 # ---- plan
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from shlex import quote
 
 from sealpipe.crypto.signing import verify
-from sealpipe.errors import TrustError
+from sealpipe.errors import TrustError, UnavailableError
 from sealpipe.flows.drafts import need_published_environment
 from sealpipe.frozen import NamedTuple
 from sealpipe.model import Workspace
@@ -32,12 +33,23 @@ class Target(NamedTuple):
 
 @contextmanager
 def opened(url: str, root: str) -> Iterator[Target]:
-    """A store by its URL. Raises UsageError and UnsupportedError; contacts nothing yet."""
+    """A store by its URL. Raises UsageError and UnsupportedError; contacts nothing yet.
+
+    A store that does not answer meanwhile is an UnavailableError that says who finds out why.
+    """
     store, prefix = open_store(url, base=root)
+    silent: UnavailableError | None = None
     try:
         yield Target(url, store, prefix)
+    except UnavailableError as error:
+        if error.finding.hint:
+            raise
+        silent = error
     finally:
         store.close()
+    if silent is not None:
+        found = silent.finding
+        raise UnavailableError(found.word, found.what, why=found.why, hint=[f"sealpipe doctor {quote(url)}"])
 
 
 @contextmanager
