@@ -174,7 +174,7 @@ import sys, time
 from sealpipe.files import locked
 with locked(sys.argv[1]):
     print("held", flush=True)
-    time.sleep(60)
+    while True: time.sleep(0.1)  # one that is long may begin between a signal and its handler
 """
     with python(code, str(tmp_path / "lock")) as holder:
         assert holder.stdout is not None
@@ -244,7 +244,7 @@ from sealpipe.files import private_folder
 with private_folder() as folder:
     (folder / "secret").write_text("x")
     print(folder, flush=True)
-    time.sleep(60)
+    while True: time.sleep(0.1)  # one that is long may begin between a signal and its handler
 """
     with python(code) as holder:
         assert holder.stdout is not None
@@ -262,7 +262,7 @@ from sealpipe.files import private_folder
 with private_folder() as folder:
     (folder / "secret").write_text("x")
     print(folder, flush=True)
-    time.sleep(60)
+    while True: time.sleep(0.1)  # one that is long may begin between a signal and its handler
 """
     with python(code) as holder:
         assert holder.stdout is not None

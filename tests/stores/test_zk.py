@@ -32,6 +32,7 @@ from sealpipe.stores.base import ABSENT, Check, Delete, Put
 from sealpipe.stores.registry import open_store
 from sealpipe.stores.zk import reads
 from sealpipe.stores.zk.handler import _turn
+from sealpipe.stores.zk.session import Session
 from servers.certificates import make_authority
 from servers.processes import free_ports
 from servers.proxy import Fault, Proxy
@@ -383,6 +384,28 @@ def test_tls(server_folder, authority, tmp_path, monkeypatch):
         for store in stores:
             store.close()
         server.kill()
+
+
+def test_a_refusal_that_comes_before_anybody_waits_for_it_counts(monkeypatch, authority):
+    real = Session._running
+
+    def late(session):
+        client, handler = real(session)
+        deadline = time.monotonic() + 5
+        while not handler.refused and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return client, handler
+
+    monkeypatch.setattr(Session, "_running", late)
+    monkeypatch.setenv("SEALPIPE_ZK_CACERT", str(authority.certificate))
+    with socket.create_server(("127.0.0.1", 0)) as plain:  # the first connection is answered, no other is
+        threading.Thread(target=lambda: plain.accept()[0].sendall(b"no TLS\n"), daemon=True).start()
+        store, _ = open_store(f"zk+tls://127.0.0.1:{plain.getsockname()[1]}/shop", base="/")
+        started = time.monotonic()
+        with pytest.raises(UnavailableError):
+            store.get("dev/heads/a", timeout=5)
+        store.close()
+    assert time.monotonic() - started < 4
 
 
 # ---- a server that is away

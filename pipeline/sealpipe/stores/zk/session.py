@@ -123,8 +123,10 @@ class Session:
         if self._pid != os.getpid():
             self._begin()  # the parent's threads are not here, and its session is the parent's
         with self._changed:
+            known = self._handler
             client, handler = self._running()
-            before = handler.refused
+            # Of a new one every refusal counts: the first may have come by now.
+            before = handler.refused if handler is known else 0
             while not client.connected:
                 if self.closed:
                     raise UnavailableError("store-closed", "the store was closed")
